@@ -1,0 +1,66 @@
+# Everything runs in .venv, which is made on first use. `make help` lists the commands.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := .cache/demo
+MODEL_RUN ?= runs/lite0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-train lint model clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: .venv/scanner ## Scan 16 real chest X-rays; leaves predictions.csv and predictions.json
+	@$(BIN)/python tests/demo_images.py $(DEMO)
+	@$(BIN)/pneumoscan predict $(DEMO) -o predictions.csv -o predictions.json -o - -f table
+	@echo "wrote predictions.csv and predictions.json"
+
+test: .venv/dev ## Test the scanner (and train/ where torch is installed)
+	$(BIN)/python -m pytest
+
+test-train: .venv/train ## Install the training libraries and test train/
+	$(BIN)/python -m pytest tests/train
+
+lint: .venv/dev ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Memory that PyTorch frees is kept for the next step: returning it to the system costs a third of the time on Linux.
+model: export MALLOC_MMAP_MAX_ = 0
+model: export MALLOC_TRIM_THRESHOLD_ = 17179869184
+model: .venv/train ## Regenerate the model: make model DATA=path/to/chest_xray (goes on where it stopped)
+	@test -n "$(DATA)" || { echo "say where the pictures are: make model DATA=path/to/chest_xray" >&2; exit 2; }
+	$(BIN)/python -m train index "$(DATA)"
+	$(BIN)/python -m train fit "$(DATA)" --run $(MODEL_RUN) --resume
+	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --out pneumoscan/models/lite0.onnx
+
+clean: ## Remove the environment, caches and outputs (not runs/)
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist predictions.csv predictions.json
+
+.venv/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, as $(PYTHON); name another with: make PYTHON=python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+		echo "the environment could not be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' || { \
+		echo "packages could not be downloaded (see above). Is there a network?" >&2; exit 1; }
+	@touch $@
+
+.venv/scanner: .venv/pip pyproject.toml
+	@echo "installing the scanner into .venv (once; ONNX Runtime is large) …"
+	@$(BIN)/python -m pip install --quiet --editable . || { \
+		echo "the packages could not be installed (see above). Is there a network, and disk space?" >&2; exit 1; }
+	@touch $@
+
+.venv/dev: .venv/scanner
+	@$(BIN)/python -m pip install --quiet --group dev || { \
+		echo "the test tools could not be installed (see above). Is there a network?" >&2; exit 1; }
+	@touch $@
+
+.venv/train: .venv/dev train/constraints.txt
+	@echo "installing the training libraries into .venv (once; torch is large) …"
+	@$(BIN)/python -m pip install --quiet --group train --constraint train/constraints.txt || { \
+		echo "the training libraries could not be installed (see above). Is there a network, and disk space?" >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,28 @@
+"""Scans chest X-rays for pneumonia with an ONNX network. Research use only; not a medical device.
+
+>>> from pneumoscan import Scanner
+>>> for record in Scanner().scan(["./xrays"]):  # doctest: +SKIP
+...     print(record.path, record.label, record.probability)
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pneumoscan.records import Record
+    from pneumoscan.scan import Scanner
+
+__version__ = "0.1.0"
+__all__ = ["Record", "Scanner", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports the engine on first use, so that `pneumoscan --help` need not load the inference library."""
+    if name == "Scanner":
+        from pneumoscan.scan import Scanner
+
+        return Scanner
+    if name == "Record":
+        from pneumoscan.records import Record
+
+        return Record
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

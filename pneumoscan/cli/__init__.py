@@ -1,0 +1,31 @@
+"""The command line: one file for each command. Heavy libraries are imported when a command runs, not before."""
+
+from typing import Annotated
+
+import typer
+
+import pneumoscan
+from pneumoscan.cli.predict import predict
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(predict)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pneumoscan {pneumoscan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Scan chest X-rays for pneumonia. Research use only; not a medical device."""

@@ -1,0 +1,30 @@
+"""How a command ends: exit codes, which calling scripts rely on, and the message of a failure."""
+
+from enum import IntEnum
+from typing import NoReturn
+
+import typer
+
+
+class Exit(IntEnum):
+    """Why the program ended."""
+
+    OK = 0
+    """Everything was scanned."""
+    INPUT_ERRORS = 1
+    """Finished, but some inputs ended in an error, or the output could not be completed."""
+    USAGE = 2
+    """The command was called wrongly."""
+    NOTHING_TO_SCAN = 3
+    """No input was found."""
+    UNAVAILABLE = 4
+    """The model or the requested device is unavailable."""
+    HANGUP = 129
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """Says on standard error what is wrong, and exits."""
+    typer.echo(f"pneumoscan: {message}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,104 @@
+"""How good scores are: ROC, calibration, confusion, intervals. Knows nothing of how the scores were made.
+
+Everywhere, `truth` is bool [N] (True for PNEUMONIA) and `scores` float [N] (probability of pneumonia, 0 to 1).
+"""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.floating]
+
+Z95 = 1.959964
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+
+class Interval(NamedTuple):
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
+    """Area under the ROC curve: the chance that an ill case scores above a healthy one (ties count half).
+
+    The Mann-Whitney statistic, after Hanley and McNeil (Radiology 1982). Not a number when a class is missing.
+    """
+    positives = int(truth.sum())
+    negatives = len(truth) - positives
+    if not positives or not negatives:
+        return float("nan")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    last = counts.cumsum()
+    rank = (last - (counts - 1) / 2)[inverse]
+    return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """A proportion with its Wilson score interval (Wilson, JASA 1927). Not a number when there are no trials."""
+    if not trials:
+        return Interval(float("nan"), 0.0, 1.0)
+    share, z2 = successes / trials, Z95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    reach = Z95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
+    return Interval(share, max(0.0, centre - reach), min(1.0, centre + reach))
+
+
+def sensitivity(truth: BoolArray, positive: BoolArray) -> Interval:
+    """Share of the ill that are called so. `positive` is bool [N], the verdicts."""
+    return wilson(int((truth & positive).sum()), int(truth.sum()))
+
+
+def specificity(truth: BoolArray, positive: BoolArray) -> Interval:
+    """Share of the healthy that are called so. `positive` is bool [N], the verdicts."""
+    return wilson(int((~truth & ~positive).sum()), int((~truth).sum()))
+
+
+def accuracy(truth: BoolArray, positive: BoolArray) -> Interval:
+    """Share of right verdicts. `positive` is bool [N], the verdicts."""
+    return wilson(int((truth == positive).sum()), len(truth))
+
+
+def brier(truth: BoolArray, scores: FloatArray) -> float:
+    """Mean squared distance of probability and truth (Brier, 1950): 0 is perfect."""
+    return float(np.mean((scores - truth) ** 2))
+
+
+def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = 15) -> float:
+    """Expected calibration error: mean |observed share - mean score| over equal bins (Guo et al., ICML 2017)."""
+    where = np.minimum((scores * bins).astype(int), bins - 1)
+    counts = np.bincount(where, minlength=bins)
+    gaps = np.abs(np.bincount(where, scores - truth, minlength=bins))
+    return float(gaps.sum() / counts.sum())
+
+
+def bootstrap(
+    figure: Callable[[NDArray[np.intp]], float],
+    groups: ArrayLike,
+    *,
+    rounds: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """A figure with the percentile interval over resampled groups (Efron and Tibshirani, 1993).
+
+    Args:
+        figure: computes the figure for an array of positions (intp [M]); not-a-number results are left out.
+        groups: [N], the patient of each case: whole patients are drawn, since their pictures are no independent cases.
+        rounds: resamples.
+        seed: the same seed gives the same interval.
+    """
+    _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(inverse, kind="stable"), counts.cumsum()[:-1])
+    random = np.random.default_rng(seed)
+    draws = [
+        figure(np.concatenate([members[group] for group in random.integers(len(members), size=len(members))]))
+        for _ in range(rounds)
+    ]
+    low, high = np.nanpercentile(draws, (2.5, 97.5))
+    return Interval(figure(np.arange(len(inverse))), float(low), float(high))

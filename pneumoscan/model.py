@@ -1,0 +1,228 @@
+"""The model file: its card, the ONNX Runtime session, and the device that really runs it.
+
+Owns the model contract. Knows nothing of files to scan or formats.
+"""
+
+import base64
+import ctypes
+import hashlib
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pneumoscan import decode
+
+METADATA_KEY = "pneumoscan"
+"""Key in the ONNX file's `metadata_props` under which the card lies as JSON."""
+
+CLASSES = ("normal", "bacterial", "viral")
+DEFAULT_MODEL = "lite0.onnx"
+
+log = logging.getLogger(__name__)
+
+
+class ModelError(Exception):
+    """The model file is missing or does not meet the contract; the message says in what."""
+
+
+class DeviceError(Exception):
+    """The requested device cannot run the model; the message says why."""
+
+
+Device = Literal["auto", "cpu", "cuda"]
+"""What to run the network on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model file says of itself.
+
+    Attributes:
+        name, version: of the model.
+        input_size: side of the square input in pixels.
+        resampling: filter that brings pictures to that size; `pneumoscan.decode.RESAMPLING`.
+        classes: names of the outputs; `CLASSES`.
+        threshold: probability of pneumonia, 0 to 1, at and above which the label is PNEUMONIA.
+        threshold_method: how it was chosen, a sentence.
+        review_band: lowest and highest probability between which a person must look.
+        outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
+        figures: validation figures by name, each a value with the ends of its 95 % interval.
+        data_sha256: digest of the training data.
+        licence: of the model, with the data's attribution.
+        golden: pictures (base64 PNG) with the probabilities that they must get, for a self-test.
+    """
+
+    name: str
+    version: str
+    input_size: int
+    resampling: str
+    classes: tuple[str, ...]
+    threshold: float
+    threshold_method: str
+    review_band: tuple[float, float]
+    licence: str
+    data_sha256: str
+    outlier_threshold: float | None = None
+    figures: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    golden: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> str:
+        """The card as the model file carries it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads a card.
+
+        Raises:
+            ModelError: a field is missing, or says what this program cannot do.
+        """
+        try:
+            values = json.loads(text)
+            card = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"the model's metadata cannot be read: {error}") from error
+        if tuple(card.classes) != CLASSES:
+            raise ModelError(f"the model's classes are {list(card.classes)}, expected {list(CLASSES)}")
+        if card.resampling != decode.RESAMPLING:
+            raise ModelError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
+        low, high = card.review_band
+        if not 0 <= low <= high <= 1 or not 0 <= card.threshold <= 1:
+            raise ModelError("the model's threshold and review band must lie between 0 and 1")
+        return card
+
+
+class Prediction(NamedTuple):
+    """What the network says of N pictures.
+
+    Attributes:
+        probabilities: float32 [N, 3], in the order of `CLASSES`, summing to 1.
+        outlier_scores: float32 [N], or None where the model has none.
+    """
+
+    probabilities: NDArray[np.float32]
+    outlier_scores: NDArray[np.float32] | None
+
+
+class Model:
+    """A model file, loaded and ready on a device.
+
+    Attributes:
+        card: what the file says of itself.
+        sha256: digest of the file, hexadecimal.
+        device: what runs the network, read from the session: `cpu` or `cuda`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, device: Device = "auto") -> None:
+        """Loads a model.
+
+        Args:
+            path: an ONNX file of the contract, or None for the one that is shipped.
+            device: `cuda` fails unless CUDA really runs; `auto` falls back to the CPU and logs why.
+
+        Raises:
+            ModelError: no such file, no ONNX, or not of the contract.
+            DeviceError: `cuda` was asked for and does not run.
+        """
+        content = _read(path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._session, self.device = _start(content, device)
+        self.card = _check(self._session)
+        outputs = [output.name for output in self._session.get_outputs()]
+        self._outputs = [name for name in ("probabilities", "outlier_score") if name in outputs]
+
+    def predict(self, images: NDArray[np.uint8]) -> Prediction:
+        """Scores pictures uint8 [N, S, S], grey, as `pneumoscan.decode` yields them for S = `card.input_size`."""
+        probabilities, *scores = self._session.run(self._outputs, {"images": images})
+        return Prediction(probabilities, scores[0] if scores else None)
+
+    def heatmap(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Class activation for pneumonia, float32 [N, h, w], 0 to 1, of pictures uint8 [N, S, S]."""
+        heatmap: NDArray[np.float32] = self._session.run(["heatmap"], {"images": images})[0]
+        return heatmap
+
+    def self_test(self) -> float:
+        """Largest difference between the probabilities of the card's golden pictures and those scored here.
+
+        Returns:
+            0 to 1; above 0.01 something is wrong with file or device. Not a number where the card has no pictures.
+        """
+        differences = [
+            np.abs(self.predict(picture.pixels[None]).probabilities[0] - np.float32(each["probabilities"])).max()
+            for each in self.card.golden
+            for picture in [decode.decode(base64.b64decode(each["png"]), self.card.input_size)]
+        ]
+        return float(np.max(differences, initial=0)) if differences else float("nan")
+
+
+def _read(path: str | os.PathLike[str] | None) -> bytes:
+    if path is None:
+        return resources.files("pneumoscan").joinpath("models", DEFAULT_MODEL).read_bytes()
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model {os.fspath(path)}: {error.strerror}") from error
+
+
+def _start(content: bytes, device: Device) -> tuple[onnxruntime.InferenceSession, str]:
+    """Starts a session, on CUDA where that is wanted and really runs."""
+    if device != "cpu":
+        obstacle = _cuda_obstacle()
+        if obstacle is None:
+            session = _session(content, ["CUDAExecutionProvider", "CPUExecutionProvider"])
+            if session.get_providers()[0] == "CUDAExecutionProvider":
+                return session, "cuda"
+            obstacle = "ONNX Runtime could not start CUDA; its libraries come with: pip install 'pneumoscan[cuda]'"
+        if device == "cuda":
+            raise DeviceError(f"CUDA cannot be used: {obstacle}")
+        log.warning("scanning on the CPU: %s", obstacle)
+    return _session(content, ["CPUExecutionProvider"]), "cpu"
+
+
+def _cuda_obstacle() -> str | None:
+    """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return "the installed ONNX Runtime has no CUDA provider"
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver found"
+    onnxruntime.preload_dlls()
+    return None
+
+
+def _session(content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # failures are raised, or read from the session, and told in our own words
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise ModelError(f"the model is no usable ONNX file: {error}") from error
+
+
+def _check(session: onnxruntime.InferenceSession) -> Card:
+    """Holds a session against the contract and returns its card."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(f"the model has no metadata under {METADATA_KEY!r}; export it with: python -m train export")
+    card = Card.from_json(text)
+    inputs = {each.name: (each.type, each.shape) for each in session.get_inputs()}
+    kind, shape = inputs.get("images", ("", []))
+    size = card.input_size
+    if len(inputs) != 1 or kind != "tensor(uint8)" or shape[1:] != [size, size] or isinstance(shape[0], int):
+        raise ModelError(f"the model's input must be images, uint8 [N, {size}, {size}], not {inputs}")
+    outputs = {each.name: (each.type, each.shape[1:]) for each in session.get_outputs()}
+    if outputs.get("probabilities") != ("tensor(float)", [len(CLASSES)]):
+        raise ModelError(f"the model must have an output probabilities, float [N, {len(CLASSES)}], not {outputs}")
+    if card.outlier_threshold is not None and outputs.get("outlier_score") != ("tensor(float)", []):
+        raise ModelError("the model has an outlier threshold but no output outlier_score, float [N]")
+    return card

@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.demo_images import fetch
+from tests.tiny_model import write_model
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def demo_images() -> list[Path]:
+    """16 real chest X-rays, sorted: 8 normal ones, then 8 with pneumonia."""
+    folder = ROOT / ".cache" / "demo"
+    fetch(folder)
+    return sorted(folder.glob("*.jpeg"))
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Path:
+    """The folder that PNEUMOSCAN_DATA names, with `chest_xray_224` and `originals`."""
+    if "PNEUMOSCAN_DATA" not in os.environ:
+        pytest.skip("PNEUMOSCAN_DATA is not set")
+    return Path(os.environ["PNEUMOSCAN_DATA"])
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> Callable[[str, int], Path]:
+    """Makes a picture of one brightness, of which the tiny model says p(pneumonia) = brightness / 255."""
+
+    def make(name: str, brightness: int) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (40, 30), brightness).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def run() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the program as a user would, in a process of its own, with its output captured as in a pipe."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pneumoscan", *map(os.fspath, map(_text, arguments))]
+        settings = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape", "timeout": 120}
+        return subprocess.run(command, check=False, **(settings | options))  # type: ignore[call-overload]
+
+    return run
+
+
+def _text(argument: object) -> str | os.PathLike[str]:
+    return argument if isinstance(argument, str | os.PathLike) else str(argument)

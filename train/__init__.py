@@ -1,0 +1,1 @@
+"""Regenerates the model: data, augmentation, network, fitting, calibration, export."""

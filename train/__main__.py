@@ -1,0 +1,144 @@
+"""`python -m train`: from labelled pictures to the model file."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from train import dataset
+from train.dataset import CLASSES, Sample
+from train.errors import DatasetError, TrainError
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
+Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    help="Train the model that pneumoscan scans with. Research use only; not a medical device.",
+)
+
+
+@app.command()
+def index(data: Data) -> None:
+    """Print classes, patient groups, duplicates, and leaks between splits of DATA."""
+    samples = dataset.read_samples(data)
+    pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
+    duplicates = dataset.find_duplicates(pixels)
+    merged = dataset.merge_groups(samples, duplicates)
+    leaks = dataset.find_leaks(merged)
+
+    typer.echo(f"{'split':8} {'class':10} {'pictures':>8} {'groups':>8}")
+    for (split, target), count in sorted(Counter((sample.split, sample.target) for sample in samples).items()):
+        groups = {sample.group for sample in samples if (sample.split, sample.target) == (split, target)}
+        typer.echo(f"{split or '-':8} {CLASSES[target]:10} {count:8,} {len(groups):8,}")
+    typer.echo(
+        f"{len({sample.group for sample in samples}):,} groups; {len({s.group for s in merged}):,} when those "
+        "that share a picture are one"
+    )
+    typer.echo(f"{len(duplicates)} sets of identical pictures, {sum(map(len, duplicates)):,} files")
+    conflicts = [same for same in duplicates if len({samples[position].target for position in same}) > 1]
+    for same in conflicts:
+        typer.echo("  differently labelled: " + ", ".join(str(samples[position].path) for position in same))
+    typer.echo(f"{len(leaks)} groups in more than one split" + (":" if leaks else ""))
+    for group, splits in sorted(leaks.items()):
+        typer.echo(f"  {group}: {', '.join(sorted(splits))}")
+
+
+@app.command()
+def fit(
+    data: Data,
+    run: Run = Path("runs/lite0"),
+    size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 160,
+    folds: Annotated[int, typer.Option(help="Patient-wise folds to measure and calibrate on.")] = 4,
+    epochs: Annotated[
+        int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")
+    ] = 10,
+    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
+) -> None:
+    """Fine-tune one network for each fold, and one on everything."""
+    from train.fit import Settings
+    from train.fit import fit as run_fit
+    from train.network import best_device
+
+    settings = Settings(
+        size=size, folds=folds, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    samples, pixels = _training_data(data)
+    run_fit(samples, pixels, settings, run, device=best_device() if device == "auto" else device, resume=resume)
+
+
+@app.command()
+def export(
+    data: Data,
+    run: Run = Path("runs/lite0"),
+    out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/lite0.onnx"),
+    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 160,
+    name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
+    version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
+) -> None:
+    """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
+    from train.calibrate import fit_calibration, out_of_fold_figures
+    from train.card import write_card
+    from train.export import export as export_onnx
+    from train.validate import load_network, out_of_fold_logits
+
+    samples, pixels = _training_data(data)
+    data_sha256 = dataset.digest(samples, pixels)
+    network, settings = load_network(run, "all", size, data_sha256)
+    logits, folds = out_of_fold_logits(run, samples, pixels, size, data_sha256)
+    targets = np.array([sample.target for sample in samples])
+    figures = out_of_fold_figures(logits, targets, folds, np.array([sample.group for sample in samples]))
+    calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
+    some = np.linspace(0, len(samples) - 1, 32).astype(int)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    card = export_onnx(
+        network,
+        calibration,
+        figures,
+        dataset.resize(pixels[some], size),
+        out,
+        name=name,
+        version=version,
+        data_sha256=data_sha256,
+    )
+    write_card(card, settings, samples, out.with_name("CARD.md"))
+    for key, figure in figures.items():
+        typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
+    typer.echo(
+        f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}, threshold {card.threshold}, review band {card.review_band}"
+    )
+    typer.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_name('CARD.md')}")
+
+
+def _training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:
+    """Samples of the training split (all, where the data set has no splits), identical pictures in one group, and
+    their pixels.
+    """
+    samples = [sample for sample in dataset.read_samples(data) if sample.split in ("", "train")]
+    if not samples:
+        raise DatasetError(f"{data}: no pictures in the split train")
+    pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
+    return dataset.merge_groups(samples, dataset.find_duplicates(pixels)), pixels
+
+
+def main() -> None:
+    """Runs the command line; what went wrong with data or fit is a message, not a traceback."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        app(prog_name="python -m train")
+    except TrainError as error:
+        typer.echo(f"train: {error}", err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

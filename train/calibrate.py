@@ -1,0 +1,144 @@
+"""From logits to decisions: calibration, threshold, review band, and the figures that they earn.
+
+Everything is fitted on out-of-fold logits: of pictures as they are and of the same pictures stressed, since a user's
+pictures will differ from the training ones. A figure for a fold uses what was fitted on the other folds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from pneumoscan import metrics
+from pneumoscan.metrics import Interval
+
+SENSITIVITY = 0.96
+"""Sensitivity that the threshold keeps."""
+COVERAGE = 0.95
+"""Share of each class for which the certain verdicts outside the review band must leave the truth possible."""
+
+Logits = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns logits into decisions.
+
+    Attributes:
+        temperature, offsets: divide the logits, then shift each class (Guo et al., ICML 2017). The first class stays.
+        threshold: probability of pneumonia at and above which the label is PNEUMONIA.
+        review_band: lowest and highest probability between which a person must look.
+    """
+
+    temperature: float
+    offsets: tuple[float, float, float]
+    threshold: float
+    review_band: tuple[float, float]
+
+    def probabilities(self, logits: Logits) -> NDArray[np.floating]:
+        """Class probabilities [N, 3] of logits [N, 3]."""
+        result: NDArray[np.floating] = softmax(logits / self.temperature + np.array(self.offsets), axis=1)
+        return result
+
+    def pneumonia(self, logits: Logits) -> NDArray[np.floating]:
+        """Probability of pneumonia [N] of logits [N, 3]."""
+        return 1 - self.probabilities(logits)[:, 0]
+
+
+def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
+    """Fits everything to logits [N, 3] and class indices [N].
+
+    The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional
+    split-conformal prediction (Vovk, ACML 2012): at most 5 % of the ill score below the lower one of its two quantiles
+    and at most 5 % of the healthy above the other, so a case between them could be either or is typical of neither.
+    """
+
+    def loss(parameters: NDArray[np.floating]) -> float:
+        log_temperature, *offsets = parameters
+        each = log_softmax(logits / np.exp(log_temperature) + np.array([0, *offsets]), axis=1)
+        return float(-each[np.arange(len(targets)), targets].mean())
+
+    log_temperature, *shifts = minimize(loss, np.zeros(3)).x
+    temperature, offsets = float(np.exp(log_temperature)), (0.0, float(shifts[0]), float(shifts[1]))
+    scores = 1 - softmax(logits / temperature + np.array(offsets), axis=1)[:, 0]
+    ill, healthy = np.sort(scores[targets > 0]), np.sort(scores[targets == 0])
+    threshold = float(ill[int(np.floor((1 - SENSITIVITY) * len(ill)))])
+    # The k-th score of n with k = floor((n + 1) alpha): the finite-sample correction of split-conformal prediction.
+    lowest_ill = float(ill[max(0, int((len(ill) + 1) * (1 - COVERAGE)) - 1)])
+    highest_healthy = float(healthy[len(healthy) - max(1, int((len(healthy) + 1) * (1 - COVERAGE)))])
+    band = (min(lowest_ill, highest_healthy, threshold), max(lowest_ill, highest_healthy, threshold))
+    return Calibration(temperature, offsets, threshold, band)
+
+
+def out_of_fold_figures(
+    logits: Mapping[str, Logits],
+    targets: NDArray[np.intp],
+    folds: NDArray[np.integer],
+    groups: NDArray[np.str_],
+) -> dict[str, Interval]:
+    """The figures of a fit, each with its 95 % interval.
+
+    Args:
+        logits: float [N, 3] out of fold, under `plain` and `stressed`.
+        targets: class indices [N].
+        folds: [N], the fold in which each picture was held out.
+        groups: [N], patients.
+
+    Returns:
+        Figures by name, prefixed with the kind of pictures that they hold for.
+    """
+    truth = targets > 0
+    names = list(logits)
+    scores = {name: np.empty(len(targets)) for name in names}
+    verdicts = {name: np.empty(len(targets), bool) for name in names}
+    reviews = {name: np.empty(len(targets), bool) for name in names}
+    for fold in np.unique(folds):
+        here, others = folds == fold, folds != fold
+        pooled = np.concatenate([logits[name][others] for name in names])
+        fitted = fit_calibration(pooled, np.tile(targets[others], len(names)))
+        low, high = fitted.review_band
+        for name in names:
+            scores[name][here] = fitted.pneumonia(logits[name][here])
+            verdicts[name][here] = scores[name][here] >= fitted.threshold
+            reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high)
+
+    viral = targets == 2
+    figures: dict[str, Interval] = {}
+    for name in names:
+        score, verdict, review = scores[name], verdicts[name], reviews[name]
+        subtype = logits[name][:, 2] - logits[name][:, 1]
+        of_patients = partial(metrics.bootstrap, groups=groups)
+        figures |= {
+            f"{name}_auc": of_patients(_of(metrics.roc_auc, truth, score)),
+            f"{name}_sensitivity": metrics.sensitivity(truth, verdict),
+            f"{name}_specificity": metrics.specificity(truth, verdict),
+            f"{name}_accuracy": metrics.accuracy(truth, verdict),
+            f"{name}_specificity_at_sensitivity_90": of_patients(_of(partial(specificity_at, 0.90), truth, score)),
+            f"{name}_calibration_error": of_patients(_of(metrics.calibration_error, truth, score)),
+            f"{name}_brier": of_patients(_of(metrics.brier, truth, score)),
+            f"{name}_subtype_auc": metrics.bootstrap(
+                _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]
+            ),
+            f"{name}_review": metrics.wilson(int(review.sum()), len(review)),
+        }
+    return figures
+
+
+def _of(
+    figure: Callable[[NDArray[np.bool_], NDArray[np.floating]], float],
+    truth: NDArray[np.bool_],
+    scores: NDArray[np.floating],
+) -> Callable[[NDArray[np.intp]], float]:
+    """A figure of truth and scores as one of positions, for the bootstrap."""
+    return lambda at: figure(truth[at], scores[at])
+
+
+def specificity_at(sensitivity: float, truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    """Specificity at the highest threshold that keeps a sensitivity."""
+    ill = np.sort(scores[truth])
+    threshold = ill[int(np.floor((1 - sensitivity) * len(ill)))]
+    return float((scores[~truth] < threshold).mean())

@@ -1,0 +1,121 @@
+"""CARD.md: what the model is, what it was measured to do, and what it cannot do."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+
+from pneumoscan.model import Card
+from train import augment, stress
+from train.calibrate import COVERAGE
+from train.dataset import CLASSES, Sample
+from train.fit import Settings
+
+FIGURES = {
+    "auc": "AUC, pneumonia against normal",
+    "sensitivity": "sensitivity at the threshold",
+    "specificity": "specificity at the threshold",
+    "accuracy": "accuracy at the threshold",
+    "specificity_at_sensitivity_90": "specificity at sensitivity 0.90",
+    "calibration_error": "expected calibration error",
+    "brier": "Brier score",
+    "subtype_auc": "AUC, viral against bacterial, of the pneumonias",
+    "review": "share flagged for review",
+}
+
+TEMPLATE = """\
+# Model card: {name} {version}
+
+Three-class network (normal, bacterial pneumonia, viral pneumonia) for chest X-rays of children.
+**Research use only; not a medical device.** It must not decide on anybody's care.
+
+## Data
+
+{pictures:,} pictures of {groups:,} patients ({counts}): all of the `train` folder of Kermany, Zhang,
+Goldbaum (2018), *Labeled Optical Coherence Tomography (OCT) and Chest X-Ray Images for Classification*, Mendeley Data,
+V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0. Children of 1 to 5 years, anterior-posterior views, one hospital. The official
+`test` folder was not used for anything. Digest of labels and pixels (SHA-256): `{data_sha256}`.
+
+## Licence
+
+{licence}
+
+## Method
+
+EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
+are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
+{crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
+gamma, and an empty frame in {frame_share:.0%} of the views, because in this data set the framing gives the class away.
+
+{folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
+warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
+The shipped network was trained in the same way on all pictures. It was itself never measured: the figures below are
+those of the {folds} networks of the folds, each on the patients that it did not see.
+
+Settings: {settings}.
+
+## Calibration
+
+Temperature, class offsets, threshold and review band were fitted on the out-of-fold logits of plain and stressed pictures together.
+The probabilities presume the share of pneumonia in the training data, {prevalence:.0%}.
+
+- Threshold **{threshold}**: {threshold_method}.
+- Review band **{band_low} to {band_high}**: outside it the verdict has {coverage:.0%} coverage for each class
+  (class-conditional split-conformal prediction), as long as pictures resemble these.
+
+## Figures
+
+Out of fold, with 95 % intervals (Wilson for proportions, bootstrap over patients for the rest). For each fold,
+the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
+{area_low:.0%} to {area_high:.0%} of the area, stretched by up to {aspect} either way, contrast {contrast_low} to {contrast_high},
+gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
+
+| | plain | stressed |
+|---|---|---|
+{rows}
+
+## Limits
+
+- Hold-outs of this data set flatter every model, since the patients of one folder share hospital, machines and framing.
+  Expect worse elsewhere, above all normal pictures called PNEUMONIA.
+- Adults, other views and other machines: expect nothing. Models trained on this data are reported at chance there.
+- It cannot yet tell that a picture is no chest X-ray: it scores anything that is a picture.
+- Bacterial against viral is a hint, not a finding; the training labels for it are noisy.
+- The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
+"""
+
+
+def write_card(card: Card, settings: Settings, samples: list[Sample], path: Path) -> None:
+    """Writes the card of a model that was fitted with `settings` on `samples`."""
+    counts = Counter(CLASSES[sample.target] for sample in samples)
+    text = TEMPLATE.format(
+        **asdict(card),
+        pictures=len(samples),
+        groups=len({sample.group for sample in samples}),
+        counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
+        prevalence=1 - counts[CLASSES[0]] / len(samples),
+        train_size=settings.size,
+        folds=settings.folds,
+        epochs=settings.epochs,
+        settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items()),
+        band_low=card.review_band[0],
+        band_high=card.review_band[1],
+        coverage=COVERAGE,
+        crop_low=augment.CROP_AREA[0],
+        crop_high=augment.CROP_AREA[1],
+        frame_share=augment.FRAME_SHARE,
+        area_low=stress.AREA[0],
+        area_high=stress.AREA[1],
+        aspect=stress.ASPECT,
+        contrast_low=stress.CONTRAST[0],
+        contrast_high=stress.CONTRAST[1],
+        gamma_low=stress.GAMMA[0],
+        gamma_high=stress.GAMMA[1],
+        mask=stress.MASK,
+        rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
+    )
+    path.write_text(text, encoding="utf-8")
+
+
+def _row(card: Card, key: str, title: str) -> str:
+    cells = (card.figures[f"{kind}_{key}"] for kind in ("plain", "stressed"))
+    return f"| {title} | " + " | ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in cells) + " |"

