@@ -45,7 +45,7 @@ class CsvWriter:
     """Comma-separated values after RFC 4180, with a header; None is empty, booleans are true and false."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._csv = csv.writer(stream, lineterminator="\n")
+        self._csv = csv.writer(_UnixLines(stream), lineterminator="\r\n")
         self._csv.writerow(COLUMNS)
 
     def write(self, record: Record) -> None:
@@ -54,6 +54,16 @@ class CsvWriter:
 
     def finish(self) -> None:
         """Nothing is open."""
+
+
+class _UnixLines:
+    """Ends lines as Unix does for a CSV writer that must itself end them otherwise, or it would not quote a bare CR."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, row: str) -> int:
+        return self._stream.write(row.removesuffix("\r\n") + "\n")
 
 
 class JsonWriter:
@@ -146,7 +156,7 @@ class Sink:
     place and moved there when it is complete.
     """
 
-    def __init__(self, target: Path | None, format: Format) -> None:  # noqa: A002
+    def __init__(self, target: Path | None, format: Format) -> None:
         """Opens the output.
 
         Args:

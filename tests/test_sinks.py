@@ -54,16 +54,19 @@ def write(target: Path, format: Format, *records: Record) -> None:
 
 def read(path: Path, format: Format) -> list[dict[str, Any]]:
     """Reads an output back as JSON's types would have it."""
-    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
     if format is Format.JSON:
         return json.loads(text)
     if format is Format.JSONL:
-        return [json.loads(line) for line in text.splitlines()]
+        return [json.loads(line) for line in text.split("\n")[:-1]]
     words = {"": None, "true": True, "false": False}
     numbers = {"probability", "p_normal", "p_bacterial", "p_viral", "width", "height", "threshold", "schema"}
     rows = csv.DictReader(io.StringIO(text, newline=""))
     return [
-        {key: words[value] if value in words else json.loads(value) if key in numbers else value for key, value in row.items()}
+        {
+            key: words[value] if value in words else json.loads(value) if key in numbers else value
+            for key, value in row.items()
+        }
         for row in rows
     ]
 
@@ -86,7 +89,9 @@ class TestEveryFileFormat:
         write(tmp_path / "out", format)
         assert read(tmp_path / "out", format) == []
 
-    @pytest.mark.parametrize("name", ["a\nb", 'a"b,c', "\x1b[31mred", "[bold]", "ü😀", os.fsdecode(b"\xff\xfe.jpg"), "\r"])
+    @pytest.mark.parametrize(
+        "name", ["a\nb", 'a"b,c', "\x1b[31mred", "[bold]", "ü😀", os.fsdecode(b"\xff\xfe.jpg"), "\r"]
+    )
     def test_keeps_any_name(self, tmp_path: Path, format: Format, name: str) -> None:
         write(tmp_path / "out", format, failed(name))
         assert read(tmp_path / "out", format)[0]["path"] == name

@@ -55,9 +55,7 @@ def fit(
     run: Run = Path("runs/lite0"),
     size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 160,
     folds: Annotated[int, typer.Option(help="Patient-wise folds to measure and calibrate on.")] = 4,
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")
-    ] = 10,
+    epochs: Annotated[int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
@@ -113,9 +111,8 @@ def export(
     write_card(card, settings, samples, out.with_name("CARD.md"))
     for key, figure in figures.items():
         typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
-    typer.echo(
-        f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}, threshold {card.threshold}, review band {card.review_band}"
-    )
+    typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")
+    typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
     typer.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_name('CARD.md')}")
 
 

@@ -66,7 +66,7 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     temperature, offsets = float(np.exp(log_temperature)), (0.0, float(shifts[0]), float(shifts[1]))
     scores = 1 - softmax(logits / temperature + np.array(offsets), axis=1)[:, 0]
     ill, healthy = np.sort(scores[targets > 0]), np.sort(scores[targets == 0])
-    threshold = float(ill[int(np.floor((1 - SENSITIVITY) * len(ill)))])
+    threshold = threshold_at(SENSITIVITY, ill)
     # The k-th score of n with k = floor((n + 1) alpha): the finite-sample correction of split-conformal prediction.
     lowest_ill = float(ill[max(0, int((len(ill) + 1) * (1 - COVERAGE)) - 1)])
     highest_healthy = float(healthy[len(healthy) - max(1, int((len(healthy) + 1) * (1 - COVERAGE)))])
@@ -139,6 +139,10 @@ def _of(
 
 def specificity_at(sensitivity: float, truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
     """Specificity at the highest threshold that keeps a sensitivity."""
-    ill = np.sort(scores[truth])
-    threshold = ill[int(np.floor((1 - sensitivity) * len(ill)))]
-    return float((scores[~truth] < threshold).mean())
+    return float((scores[~truth] < threshold_at(sensitivity, scores[truth])).mean())
+
+
+def threshold_at(sensitivity: float, ill: NDArray[np.floating]) -> float:
+    """The highest threshold that keeps a sensitivity for the scores [N] of the ill."""
+    missed = int((1 - sensitivity) * len(ill) + 1e-9)  # 0.1 * 10 is a little less than 1
+    return float(np.sort(ill)[missed])

@@ -40,7 +40,7 @@ class Settings:
 
     size: int = 160
     folds: int = 4
-    epochs: int = 10
+    epochs: int = 8
     batch_size: int = 32
     learning_rate: float = 5e-4
     weight_decay: float = 0.02

@@ -33,7 +33,7 @@ def predict(
             help="Write to this .csv, .json or .jsonl file, or to standard output ([bold]-[/]). May be given again.",
         ),
     ] = None,
-    format: Annotated[  # noqa: A002
+    format: Annotated[
         Format | None,
         typer.Option(
             "--format",
@@ -124,7 +124,7 @@ class _StopSignal:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _targets(outputs: list[Path], format: Format | None) -> dict[Path, Format]:  # noqa: A002
+def _targets(outputs: list[Path], format: Format | None) -> dict[Path, Format]:
     """The format of each output, after its suffix where that tells."""
     targets = {}
     for path in outputs:
@@ -150,7 +150,7 @@ class _Outputs:
     def __init__(self, targets: dict[Path, Format]) -> None:
         self.failed = False
         self._sinks: dict[Path, Sink] = {}
-        for path, format in targets.items():  # noqa: A001
+        for path, format in targets.items():
             try:
                 self._sinks[path] = Sink(None if path == STDOUT else path, format)
             except OSError as error:

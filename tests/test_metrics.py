@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pneumoscan import metrics
+
+TRUTH = np.array([False, False, True, True])
+
+
+def test_auc_is_the_share_of_pairs_in_the_right_order() -> None:
+    assert metrics.roc_auc(TRUTH, np.array([0.1, 0.4, 0.35, 0.8])) == 0.75
+    assert metrics.roc_auc(TRUTH, np.array([0.1, 0.2, 0.3, 0.4])) == 1
+    assert metrics.roc_auc(TRUTH, np.array([0.5, 0.5, 0.5, 0.5])) == 0.5
+
+
+def test_auc_of_a_single_class_is_not_a_number() -> None:
+    assert np.isnan(metrics.roc_auc(np.array([True, True]), np.array([0.1, 0.2])))
+
+
+@given(
+    hnp.arrays(bool, st.integers(2, 40))
+    .filter(lambda truth: truth.any() and not truth.all())
+    .flatmap(
+        lambda truth: st.tuples(
+            st.just(truth), hnp.arrays(float, len(truth), elements=st.sampled_from([0.1, 0.2, 0.5, 0.9]))
+        )
+    )
+)
+def test_auc_agrees_with_counting_every_pair(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, scores = pair
+    ill, healthy = scores[truth][:, None], scores[~truth][None]
+    assert metrics.roc_auc(truth, scores) == pytest.approx(((ill > healthy) + 0.5 * (ill == healthy)).mean())
+
+
+def test_wilson_agrees_with_the_published_example() -> None:
+    # Newcombe (Statistics in Medicine 1998), Table I: 81 of 263, method 3.
+    assert metrics.wilson(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
+    assert metrics.wilson(0, 20) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+
+
+def test_wilson_without_trials_says_nothing() -> None:
+    share, low, high = metrics.wilson(0, 0)
+    assert np.isnan(share)
+    assert (low, high) == (0, 1)
+
+
+def test_sensitivity_specificity_and_accuracy_count_what_they_say() -> None:
+    truth, positive = np.array([True, True, True, False, False]), np.array([True, True, False, False, True])
+    assert metrics.sensitivity(truth, positive).value == pytest.approx(2 / 3)
+    assert metrics.specificity(truth, positive).value == 0.5
+    assert metrics.accuracy(truth, positive).value == 0.6
+
+
+def test_brier_score() -> None:
+    assert metrics.brier(TRUTH, np.array([0, 0.5, 1, 0.5])) == 0.125
+
+
+def test_calibration_error_is_the_gap_between_score_and_share() -> None:
+    scores = np.array([0.8] * 10)
+    truth = np.array([True] * 8 + [False] * 2)
+    assert metrics.calibration_error(truth, scores) == pytest.approx(0)
+    assert metrics.calibration_error(~truth, scores) == pytest.approx(0.6)
+    assert metrics.calibration_error(np.array([True]), np.array([1.0])) == 0
+
+
+class TestBootstrap:
+    values = np.random.default_rng(1).normal(size=400)
+
+    def mean(self, at: np.ndarray) -> float:
+        return float(self.values[at].mean())
+
+    def test_gives_the_figure_and_an_interval_of_the_known_width(self) -> None:
+        value, low, high = metrics.bootstrap(self.mean, np.arange(400))
+        assert value == pytest.approx(self.values.mean())
+        assert high - low == pytest.approx(2 * 1.96 * self.values.std() / 20, rel=0.1)
+
+    def test_draws_whole_patients_so_that_copies_add_no_certainty(self) -> None:
+        self.values = np.repeat(self.values, 4)
+        _, low, high = metrics.bootstrap(self.mean, np.repeat(np.arange(400), 4))
+        assert high - low == pytest.approx(2 * 1.96 * self.values.std() / 20, rel=0.1)
+
+    def test_repeats_itself(self) -> None:
+        assert metrics.bootstrap(self.mean, np.arange(400)) == metrics.bootstrap(self.mean, np.arange(400))

@@ -1,0 +1,173 @@
+import base64
+import ctypes
+import hashlib
+import logging
+from io import BytesIO
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto
+from PIL import Image
+
+from pneumoscan.model import Card, Device, DeviceError, Model, ModelError
+from tests.tiny_model import CARD, SIZE, write_model
+
+
+def flat(*brightnesses: int) -> np.ndarray:
+    return np.stack([np.full((SIZE, SIZE), brightness, np.uint8) for brightness in brightnesses])
+
+
+class TestAModel:
+    def test_scores_a_batch(self, tiny_model: Path) -> None:
+        prediction = Model(tiny_model, "cpu").predict(flat(0, 51, 255))
+        assert prediction.probabilities == pytest.approx(
+            np.array([[1, 0, 0], [0.8, 0.15, 0.05], [0, 0.75, 0.25]]), abs=1e-6
+        )
+        assert prediction.outlier_scores == pytest.approx(np.array([0, 0.2, 1]), abs=1e-6)
+
+    def test_gives_heatmaps_when_asked(self, tiny_model: Path) -> None:
+        images = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(1, SIZE, SIZE)
+        assert Model(tiny_model, "cpu").heatmap(images) == pytest.approx(images / 255, abs=1e-6)
+
+    def test_knows_its_card_its_digest_and_its_device(self, tiny_model: Path) -> None:
+        model = Model(tiny_model, "cpu")
+        assert (model.card.name, model.card.version, model.card.input_size) == ("tiny", "1.2.3", SIZE)
+        assert model.sha256 == hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+        assert model.device == "cpu"
+
+    def test_finds_that_its_golden_pictures_score_otherwise(self, tmp_path: Path) -> None:
+        file = BytesIO()
+        Image.new("L", (SIZE, SIZE), 255).save(file, "PNG")
+        png = base64.b64encode(file.getvalue()).decode()
+        right = write_model(tmp_path / "right.onnx", golden=({"png": png, "probabilities": [0, 0.75, 0.25]},))
+        wrong = write_model(tmp_path / "wrong.onnx", golden=({"png": png, "probabilities": [0.5, 0.25, 0.25]},))
+        assert Model(right, "cpu").self_test() < 1e-6
+        assert Model(wrong, "cpu").self_test() == pytest.approx(0.5)
+
+    def test_without_golden_pictures_claims_no_self_test(self, tiny_model: Path) -> None:
+        assert np.isnan(Model(tiny_model, "cpu").self_test())
+
+
+def test_the_shipped_model_passes_its_self_test() -> None:
+    model = Model(device="cpu")
+    assert model.card.golden
+    assert model.self_test() < 1e-4
+
+
+def test_a_card_survives_the_file() -> None:
+    restored = Card.from_json(CARD.to_json())
+    assert restored.to_json() == CARD.to_json()
+
+
+class TestRefusals:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match=r"cannot read the model .*gone\.onnx: No such file"):
+            Model(tmp_path / "gone.onnx", "cpu")
+
+    def test_a_file_that_is_no_onnx(self, tmp_path: Path) -> None:
+        (tmp_path / "x.onnx").write_text("hello")
+        with pytest.raises(ModelError, match="no usable ONNX file"):
+            Model(tmp_path / "x.onnx", "cpu")
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"metadata": None}, "no metadata under 'pneumoscan'"),
+            ({"metadata": "{"}, "metadata cannot be read"),
+            ({"metadata": "[]"}, "metadata cannot be read"),
+            ({"metadata": "{}"}, "metadata cannot be read: .*name"),
+            ({"classes": ("a", "b")}, r"classes are \['a', 'b'\]"),
+            ({"resampling": "lanczos"}, "wants 'lanczos' resampling"),
+            ({"threshold": 1.5}, "must lie between 0 and 1"),
+            ({"review_band": (0.9, 0.1)}, "must lie between 0 and 1"),
+            ({"input_size": 99}, r"input must be images, uint8 \[N, 99, 99\]"),
+            ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),
+            ({"batch": 1}, "input must be images, uint8"),
+        ],
+    )
+    def test_a_file_that_breaks_the_contract_is_told_in_what(
+        self, tmp_path: Path, changes: dict[str, object], message: str
+    ) -> None:
+        path = write_model(tmp_path / "x.onnx", **changes)  # type: ignore[arg-type]
+        with pytest.raises(ModelError, match=message):
+            Model(path, "cpu")
+
+
+class TestDevices:
+    """The choices are tested with stand-ins for what ONNX Runtime and the driver report."""
+
+    @pytest.fixture
+    def driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: None)
+
+    @pytest.fixture
+    def no_driver(self, driver: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(name: str) -> None:
+            raise OSError(f"{name}: cannot open shared object file")
+
+        monkeypatch.setattr(ctypes, "CDLL", missing)
+
+    def start_claiming(self, monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
+        """Lets sessions that were asked for CUDA report `provider`, and run on the CPU."""
+        Session = onnxruntime.InferenceSession  # noqa: N806
+
+        def start(content: bytes, options: object, providers: list[str]) -> object:
+            session = Session(content, options, providers=["CPUExecutionProvider"])
+            if "CUDAExecutionProvider" in providers:
+                session.get_providers = lambda: [provider, "CPUExecutionProvider"]
+            return session
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+
+    @pytest.mark.usefixtures("driver")
+    @pytest.mark.parametrize("device", ["auto", "cuda"])
+    def test_cuda_is_used_when_the_session_says_so(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, device: Device
+    ) -> None:
+        self.start_claiming(monkeypatch, "CUDAExecutionProvider")
+        assert Model(tiny_model, device).device == "cuda"
+
+    @pytest.mark.usefixtures("driver")
+    def test_cuda_fails_when_the_session_fell_back(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.start_claiming(monkeypatch, "CPUExecutionProvider")
+        with pytest.raises(DeviceError, match=r"pip install 'pneumoscan\[cuda\]'"):
+            Model(tiny_model, "cuda")
+
+    @pytest.mark.usefixtures("driver")
+    def test_auto_says_so_when_the_session_fell_back(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.start_claiming(monkeypatch, "CPUExecutionProvider")
+        with caplog.at_level(logging.WARNING):
+            assert Model(tiny_model, "auto").device == "cpu"
+        assert "scanning on the CPU: ONNX Runtime could not start CUDA" in caplog.text
+
+    @pytest.mark.usefixtures("no_driver")
+    def test_cuda_fails_without_a_driver(self, tiny_model: Path) -> None:
+        with pytest.raises(DeviceError, match="no NVIDIA driver found"):
+            Model(tiny_model, "cuda")
+
+    @pytest.mark.usefixtures("no_driver")
+    def test_auto_says_that_there_is_no_driver(self, tiny_model: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            assert Model(tiny_model, "auto").device == "cpu"
+        assert "scanning on the CPU: no NVIDIA driver found" in caplog.text
+
+    def test_cuda_fails_where_onnx_runtime_has_none(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+        with pytest.raises(DeviceError, match="has no CUDA provider"):
+            Model(tiny_model, "cuda")
+
+    def test_the_cpu_is_used_without_a_word_when_asked_for(
+        self, tiny_model: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert Model(tiny_model, "cpu").device == "cpu"
+        assert not caplog.text
+
+    def test_are_these(self) -> None:
+        assert get_args(Device) == ("auto", "cpu", "cuda")

@@ -1,0 +1,265 @@
+"""The command `predict` as its users meet it: in a process of its own, in pipes, under signals."""
+
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pneumoscan.cli.exits import Exit
+from pneumoscan.sinks import COLUMNS
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Flat = Callable[[str, int], Path]
+
+
+@pytest.fixture
+def predict(run: Run, tiny_model: Path) -> Run:
+    return lambda *arguments, **options: run("predict", "--model", tiny_model, "--device", "cpu", *arguments, **options)
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class TestOutput:
+    def test_in_a_pipe_is_json_lines_and_nothing_else(self, predict: Run, flat: Flat) -> None:
+        result = predict(flat("a.png", 51), flat("b.png", 204))
+        assert [record["probability"] for record in lines(result.stdout)] == [0.2, 0.8]
+        assert result.returncode == Exit.OK
+
+    @pytest.mark.parametrize("format", ["csv", "json", "jsonl"])
+    def test_on_standard_output_has_the_format_asked_for(self, predict: Run, flat: Flat, format: str) -> None:
+        text = predict(flat("a.png", 51), "-f", format).stdout
+        records = {
+            "csv": lambda: list(csv.DictReader(text.splitlines())),
+            "json": lambda: json.loads(text),
+            "jsonl": lambda: lines(text),
+        }[format]()
+        assert [float(record["probability"]) for record in records] == [0.2]
+        assert tuple(records[0]) == COLUMNS
+
+    def test_in_files_has_the_format_of_their_suffixes(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        out = [tmp_path / name for name in ("o.csv", "o.json", "o.jsonl", "o.ndjson")]
+        result = predict(flat("a.png", 51), *(word for path in out for word in ("-o", path)))
+        assert result.stdout == ""
+        assert next(csv.DictReader(out[0].read_text().splitlines()))["probability"] == "0.2"
+        assert json.loads(out[1].read_text())[0]["probability"] == 0.2
+        assert lines(out[2].read_text()) == lines(out[3].read_text()) == json.loads(out[1].read_text())
+
+    def test_in_files_without_a_telling_suffix_has_the_format_asked_for(
+        self, predict: Run, flat: Flat, tmp_path: Path
+    ) -> None:
+        predict(flat("a.png", 51), "-o", tmp_path / "o.txt", "-f", "csv")
+        assert (tmp_path / "o.txt").read_text().startswith("path,status,")
+
+    def test_goes_to_a_file_and_to_standard_output_in_one_run(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        result = predict(flat("a.png", 51), "-o", tmp_path / "o.csv", "-o", "-", "-f", "table")
+        assert (tmp_path / "o.csv").exists()
+        assert "NORMAL" in result.stdout
+
+    def test_on_a_terminal_is_a_table_with_progress_kept_off_it(
+        self, flat: Flat, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        terminal, child = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, flat("a.png", 204).name],
+            stdout=child,
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+        )
+        os.close(child)
+        shown = b""
+        while chunk := _read(terminal):
+            shown += chunk
+        assert process.wait() == Exit.OK
+        assert re.search(r"a\.png\s.*PNEUMONIA.*80\.0%\s+bacterial", re.sub(r"\x1b\[[\d;]*m", "", shown.decode()))
+
+    def test_summarises_on_standard_error(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        result = predict(flat("a.png", 51), flat("b.png", 204), flat("c.png", 127), tmp_path / "gone.jpg")
+        assert re.search(r"4 scanned in [\d.]+ s on cpu: 2 normal, 1 pneumonia, 1 error; 1 for review\.", result.stderr)
+        assert "not a medical device" in result.stderr
+
+    def test_shows_no_progress_bar_when_standard_error_is_no_terminal(self, predict: Run, flat: Flat) -> None:
+        assert "\r" not in predict(flat("a.png", 51)).stderr
+
+    def test_is_silent_on_standard_error_when_quiet(self, run: Run, tiny_model: Path, flat: Flat) -> None:
+        assert run("predict", "--quiet", "--model", tiny_model, flat("a.png", 51)).stderr == ""
+
+    @pytest.mark.skipif(os.name == "nt", reason="names are text there")
+    def test_keeps_a_name_that_is_not_utf8(self, predict: Run, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        odd = path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xff\n.png"))
+        for format in ("jsonl", "csv"):
+            text = predict(odd.parent, "-f", format).stdout
+            found = lines(text)[0]["path"] if format == "jsonl" else next(csv.reader([*text.splitlines(True)[1:]]))[0]
+            assert os.fsencode(found) == os.fsencode(odd)
+
+
+class TestOptions:
+    def test_the_threshold_decides_the_label(self, predict: Run, flat: Flat) -> None:
+        (record,) = lines(predict(flat("a.png", 204), "--threshold", "0.9").stdout)
+        assert (record["label"], record["threshold"]) == ("NORMAL", 0.9)
+
+    def test_batch_size_and_workers_change_no_result(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        for number in range(30):
+            flat(f"{number}.png", number)
+        alone = predict(tmp_path, "--batch-size", 1, "--workers", 1).stdout
+        assert predict(tmp_path, "--batch-size", 7, "--workers", 8).stdout == alone
+
+    @pytest.mark.parametrize("option", ["--version", "--help"])
+    def test_help_and_version_do_not_load_the_inference_library(self, option: str) -> None:
+        result = subprocess.run(
+            [sys.executable, "-X", "importtime", "-m", "pneumoscan", option], capture_output=True, text=True, check=True
+        )
+        assert result.stdout
+        assert "typer" in result.stderr
+        for heavy in ("onnxruntime", "numpy", "PIL"):
+            assert heavy not in result.stderr
+
+
+class TestExitCode:
+    def test_is_1_when_an_input_ended_in_an_error(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        result = predict(flat("a.png", 51), tmp_path / "gone.jpg")
+        assert result.returncode == Exit.INPUT_ERRORS == 1
+        assert [record["error"] for record in lines(result.stdout)] == [None, "not_found"]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ([], "Missing argument"),
+            (["x", "--threshold", "2"], "should be less than or equal to 1"),
+            (["x", "--batch-size", "0"], "should be greater than or equal to 1"),
+            (["x", "--workers", "0"], "should be greater than or equal to 1"),
+            (["x", "--device", "tpu"], "'tpu' is not one of"),
+            (["x", "-f", "xml"], "'xml' is not one of"),
+            (["x", "-o", "o.xml"], "name the file .csv, .json or .jsonl, or add --format"),
+            (["x", "-o", "no/o.csv"], "there is no directory no"),
+            (["x", "-o", "o.csv", "-f", "json"], "json fits no output"),
+            (["x", "--nonsense"], "No such option"),
+        ],
+    )
+    def test_is_2_when_the_command_is_wrong(self, run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+        result = run("predict", *arguments, cwd=tmp_path, env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"})
+        assert result.returncode == Exit.USAGE == 2
+        assert message in result.stderr
+        assert result.stdout == ""
+        assert list(tmp_path.iterdir()) == []
+
+    def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        (tmp_path / "o.jsonl").mkdir()
+        result = predict(flat("a.png", 51), "-o", tmp_path / "o.csv", "-o", tmp_path / "o.jsonl")
+        assert result.returncode == Exit.USAGE
+        assert "cannot write" in result.stderr
+        assert not (tmp_path / "o.csv").exists()
+
+    def test_is_3_when_there_is_nothing_to_scan_and_older_output_stays(self, predict: Run, tmp_path: Path) -> None:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "o.jsonl").write_text("older")
+        result = predict(tmp_path / "in", "-o", tmp_path / "o.jsonl")
+        assert result.returncode == Exit.NOTHING_TO_SCAN == 3
+        assert "nothing to scan" in result.stderr
+        assert (tmp_path / "o.jsonl").read_text() == "older"
+
+    @pytest.mark.parametrize("content", [None, "hello"])
+    def test_is_4_when_the_model_is_unavailable_and_older_output_stays(
+        self, run: Run, flat: Flat, tmp_path: Path, content: str | None
+    ) -> None:
+        if content:
+            (tmp_path / "m.onnx").write_text(content)
+        (tmp_path / "o.jsonl").write_text("older")
+        result = run("predict", flat("a.png", 1), "--model", tmp_path / "m.onnx", "-o", tmp_path / "o.jsonl")
+        assert result.returncode == Exit.UNAVAILABLE == 4
+        assert result.stderr.startswith("pneumoscan: ")
+        assert (tmp_path / "o.jsonl").read_text() == "older"
+
+    def test_is_4_when_cuda_is_asked_for_and_does_not_run(self, run: Run, flat: Flat, tiny_model: Path) -> None:
+        result = run("predict", flat("a.png", 1), "--model", tiny_model, "--device", "cuda")
+        if result.returncode == Exit.OK:
+            assert lines(result.stdout)[0]["device"] == "cuda"
+        else:
+            assert result.returncode == Exit.UNAVAILABLE
+            assert "CUDA cannot be used: " in result.stderr
+            assert result.stdout == ""
+
+
+class TestInterruption:
+    @pytest.mark.parametrize(
+        ("name", "code"), [("SIGINT", Exit.INTERRUPTED), ("SIGTERM", Exit.TERMINATED), ("SIGHUP", Exit.HANGUP)]
+    )
+    def test_writes_what_is_finished_and_says_so_in_the_exit_code(
+        self, flat: Flat, tmp_path: Path, tiny_model: Path, name: str, code: Exit
+    ) -> None:
+        path = flat("a.png", 51)
+        outputs = [tmp_path / "o.jsonl", tmp_path / "o.csv", tmp_path / "o.json"]
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        command += [path] * 20_000
+        command += [word for output in outputs for word in ("-o", output)]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        _wait_for(lambda: outputs[0].exists() and outputs[0].stat().st_size > 0)
+        process.send_signal(getattr(signal, name))
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == code
+        assert "Traceback" not in errors
+        written = lines(outputs[0].read_text())
+        assert 0 < len(written) < 20_000
+        assert json.loads(outputs[2].read_text()) == written
+        assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
+
+    def test_by_a_reader_who_has_seen_enough_is_quiet(self, flat: Flat, tiny_model: Path) -> None:
+        path = flat("a.png", 51)
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        process = subprocess.Popen(
+            [*command, *[path] * 5000], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert json.loads(process.stdout.readline())["label"] == "NORMAL"
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert process.returncode == Exit.OK
+        assert "Traceback" not in errors
+        assert "cannot write" not in errors
+
+    def test_by_a_reader_does_not_stop_the_file(self, flat: Flat, tiny_model: Path, tmp_path: Path) -> None:
+        path, output = flat("a.png", 51), tmp_path / "o.csv"
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        process = subprocess.Popen(
+            [*command, *[path] * 2000, "-o", "-", "-o", output], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == Exit.OK
+        assert len(list(csv.DictReader(output.read_text().splitlines()))) == 2000
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_by_a_full_disk_is_told_and_fails(self, predict: Run, flat: Flat) -> None:
+        with open("/dev/full", "w") as full:
+            result = predict(flat("a.png", 51), stdout=full, stderr=subprocess.PIPE, capture_output=False)
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert "cannot write -: No space left on device" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux's way to say that the other side is closed
+        return b""
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)

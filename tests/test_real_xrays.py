@@ -1,0 +1,98 @@
+"""The shipped model on real chest X-rays: the demo pictures, and where PNEUMOSCAN_DATA is set, the data set."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pneumoscan import Record, Scanner
+from pneumoscan.decode import decode
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def records(demo_images: list[Path]) -> list[Record]:
+    return list(Scanner(device="cpu").scan(demo_images))
+
+
+def test_the_demo_pictures_get_the_right_labels_but_for_one_at_most(records: list[Record]) -> None:
+    wrong = [
+        record.path for record in records if record.label != ("NORMAL" if "NORMAL" in record.path else "PNEUMONIA")
+    ]
+    assert len(records) == 16
+    assert len(wrong) <= 1, wrong
+
+
+def test_class_probabilities_add_up(records: list[Record]) -> None:
+    for record in records:
+        assert record.p_normal + record.p_bacterial + record.p_viral == pytest.approx(1, abs=2e-6)
+        assert record.probability == pytest.approx(record.p_bacterial + record.p_viral, abs=2e-6)
+
+
+@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (1, 8), (7, 1), (7, 8), (16, 8)])
+def test_a_picture_scores_the_same_alone_and_in_any_batch_with_any_workers(
+    demo_images: list[Path], records: list[Record], batch_size: int, workers: int
+) -> None:
+    scanner = Scanner(device="cpu", batch_size=batch_size, workers=workers)
+    scores = [record.probability for record in scanner.scan(demo_images)]
+    assert scores == pytest.approx([record.probability for record in records], abs=1e-5)
+
+
+def test_broken_files_among_good_ones_get_three_codes_and_change_no_score(
+    demo_images: list[Path], records: list[Record], tmp_path: Path, run: Run
+) -> None:
+    for path in demo_images:
+        shutil.copy(path, tmp_path)
+    (tmp_path / "IM-text.jpg").write_text("this is no picture")
+    (tmp_path / "NORMAL3-empty.jpg").touch()
+    whole = demo_images[0].read_bytes()
+    (tmp_path / "person-half.jpg").write_bytes(whole[: len(whole) // 2])
+    result = run("predict", tmp_path, "--device", "cpu")
+    found = {Path(record["path"]).name: record for record in map(json.loads, result.stdout.splitlines())}
+    assert result.returncode == 1
+    assert len(found) == 19
+    assert found["IM-text.jpg"]["error"] == "not_an_image"
+    assert found["NORMAL3-empty.jpg"]["error"] == "empty_file"
+    assert found["person-half.jpg"]["error"] == "truncated"
+    for record in records:
+        assert found[Path(record.path).name]["probability"] == pytest.approx(record.probability, abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9, 0.99])
+def test_a_real_file_cut_anywhere_gets_no_score(demo_images: list[Path], tmp_path: Path, share: float) -> None:
+    for path in demo_images:
+        whole = path.read_bytes()
+        (tmp_path / path.name).write_bytes(whole[: int(len(whole) * share)])
+    for record in Scanner(device="cpu").scan([tmp_path]):
+        assert (record.status, record.error, record.probability) == ("error", "truncated", None), record.path
+
+
+def test_scaled_decoding_is_as_good_as_full_decoding(demo_images: list[Path]) -> None:
+    for path in demo_images:
+        data = path.read_bytes()
+        scaled, full = decode(data, 224).pixels.astype(float), _full(data).astype(float)
+        assert np.abs(scaled - full).mean() < 1.5, path.name
+
+
+def _full(data: bytes) -> np.ndarray:
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(decode(data).pixels).resize((224, 224), Image.Resampling.BILINEAR))
+
+
+def test_an_original_and_its_small_copy_agree(dataset: Path) -> None:
+    originals = sorted((dataset / "originals").rglob("*.jpeg"))
+    copies = [dataset / "chest_xray_224" / "train" / path.parent.name / path.name for path in originals]
+    scanner = Scanner(device="cpu")
+    of_originals, of_copies = list(scanner.scan(originals)), list(scanner.scan(copies))
+    assert len(of_originals) == 320
+    same = np.mean([a.label == b.label for a, b in zip(of_originals, of_copies, strict=True)])
+    difference = np.mean([abs(a.probability - b.probability) for a, b in zip(of_originals, of_copies, strict=True)])
+    print(f"same label {same:.4f}, mean difference {difference:.4f}")
+    assert same >= 0.98
+    assert difference <= 0.02

@@ -1,0 +1,185 @@
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pneumoscan import Scanner
+from pneumoscan.model import Prediction
+from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
+from tests.tiny_model import write_model
+
+Flat = Callable[[str, int], Path]
+
+
+def scan(model: Path, *paths: Path, **options: object) -> list[Record]:
+    return list(Scanner(model, device="cpu", **options).scan(paths))  # type: ignore[arg-type]
+
+
+class TestARecord:
+    def test_of_an_ill_picture(self, tiny_model: Path, flat: Flat) -> None:
+        path = flat("a.png", 204)
+        scanner = Scanner(tiny_model, device="cpu")
+        assert list(scanner.scan([path])) == [
+            Record(
+                path=str(path),
+                status=Status.OK,
+                label=Label.PNEUMONIA,
+                probability=0.8,
+                p_normal=0.2,
+                p_bacterial=0.6,
+                p_viral=0.2,
+                subtype=Subtype.BACTERIAL,
+                review=False,
+                outlier_score=0.8,
+                width=40,
+                height=30,
+                model="tiny-1.2.3",
+                model_sha256=scanner.model.sha256,
+                threshold=0.5,
+                device="cpu",
+            )
+        ]
+
+    def test_of_a_healthy_picture_claims_no_subtype(self, tiny_model: Path, flat: Flat) -> None:
+        (record,) = scan(tiny_model, flat("a.png", 51))
+        assert (record.label, record.subtype, record.probability) == (Label.NORMAL, None, 0.2)
+
+    @pytest.mark.parametrize(("brightness", "review"), [(101, False), (102, True), (153, True), (154, False)])
+    def test_asks_for_a_review_inside_the_band_ends_included(
+        self, tiny_model: Path, flat: Flat, brightness: int, review: bool
+    ) -> None:
+        assert scan(tiny_model, flat("a.png", brightness))[0].review is review
+
+    def test_is_ill_at_the_threshold_itself(self, tiny_model: Path, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        assert scan(tiny_model, path, threshold=0.2)[0].label is Label.PNEUMONIA
+        assert scan(tiny_model, path, threshold=0.2001)[0].label is Label.NORMAL
+
+    def test_of_a_file_that_cannot_be_decoded_has_a_code_and_no_score(self, tiny_model: Path, tmp_path: Path) -> None:
+        (tmp_path / "a.jpg").write_text("hello")
+        (record,) = scan(tiny_model, tmp_path)
+        assert (record.status, record.error) == (Status.ERROR, ErrorCode.NOT_AN_IMAGE)
+        assert record.message == "the file is not a JPEG or PNG picture"
+        assert (record.label, record.probability, record.device, record.review) == (None, None, None, False)
+
+    def test_of_a_picture_that_is_too_large_has_its_size(self, tiny_model: Path, flat: Flat) -> None:
+        (record,) = scan(tiny_model, flat("a.png", 1), max_pixels=100)
+        assert (record.error, record.width, record.height) == (ErrorCode.TOO_LARGE, 40, 30)
+
+    def test_of_an_outlier_is_rejected_without_a_label(self, tmp_path: Path, flat: Flat) -> None:
+        model = write_model(tmp_path / "gate.onnx", outlier_threshold=0.5)
+        inlier, outlier = scan(model, flat("a.png", 102), flat("b.png", 204))
+        assert (inlier.status, inlier.outlier_score) == (Status.OK, 0.4)
+        assert (outlier.status, outlier.error) == (Status.REJECTED, ErrorCode.NOT_A_CHEST_XRAY)
+        assert (outlier.outlier_score, outlier.label, outlier.probability) == (0.8, None, None)
+
+
+class TestAScan:
+    def test_gives_every_input_its_own_score_in_order_whatever_fails_between(
+        self, tiny_model: Path, flat: Flat, tmp_path: Path
+    ) -> None:
+        for number in range(200):
+            if number % 7 == 3:
+                (tmp_path / f"{number:03}.png").write_bytes(b"broken"[: number % 5])
+            else:
+                flat(f"{number:03}.png", number)
+        records = scan(tiny_model, tmp_path, batch_size=8, workers=8)
+        assert [Path(record.path).name for record in records] == [f"{number:03}.png" for number in range(200)]
+        for number, record in enumerate(records):
+            if number % 7 == 3:
+                assert (record.status, record.probability) == (Status.ERROR, None)
+            else:
+                assert record.probability == pytest.approx(number / 255, abs=1e-6)
+
+    @pytest.mark.parametrize("batch_size", [1, 7, 64])
+    @pytest.mark.parametrize("workers", [1, 8])
+    def test_scores_the_same_in_any_batch_with_any_workers(
+        self, tiny_model: Path, flat: Flat, batch_size: int, workers: int
+    ) -> None:
+        paths = [flat(f"{number}.png", number) for number in range(0, 250, 10)]
+        one_by_one = [scan(tiny_model, path)[0] for path in paths]
+        assert scan(tiny_model, *paths, batch_size=batch_size, workers=workers) == one_by_one
+
+    def test_of_nothing_yields_nothing(self, tiny_model: Path, tmp_path: Path) -> None:
+        assert scan(tiny_model, tmp_path) == []
+
+    def test_of_failures_alone_runs_no_network(self, tiny_model: Path, tmp_path: Path) -> None:
+        records = scan(tiny_model, tmp_path / "a.jpg", tmp_path / "b.jpg")
+        assert [record.error for record in records] == [ErrorCode.NOT_FOUND] * 2
+
+    def test_can_be_repeated_with_the_same_scanner(self, tiny_model: Path, flat: Flat) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        path = flat("a.png", 9)
+        assert list(scanner.scan([path])) == list(scanner.scan([path]))
+
+    def test_reads_only_a_bounded_number_ahead_of_the_records_taken(self, tiny_model: Path, flat: Flat) -> None:
+        path = flat("a.png", 9)
+        taken = 0
+
+        def endless() -> object:
+            nonlocal taken
+            while True:
+                taken += 1
+                yield path
+
+        records = Scanner(tiny_model, device="cpu", batch_size=4, workers=2).scan(endless())
+        for _ in range(10):
+            next(records)
+        assert taken < 60
+        records.close()
+
+    def test_that_is_abandoned_leaves_no_threads(self, tiny_model: Path, flat: Flat) -> None:
+        before = threading.active_count()
+        records = Scanner(tiny_model, device="cpu", batch_size=1).scan([flat(f"{i}.png", i) for i in range(50)])
+        next(records)
+        records.close()
+        assert threading.active_count() == before
+
+    @pytest.mark.skipif(os.name == "nt", reason="names are text there")
+    def test_keeps_names_that_are_not_utf8(self, tiny_model: Path, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        odd = path.rename(os.fsdecode(os.fsencode(path.parent) + b"/\xff.png"))
+        (record,) = scan(tiny_model, odd)
+        assert (os.fsencode(record.path), record.status) == (os.fsencode(odd), Status.OK)
+
+
+class TestAFailingNetwork:
+    def test_is_tried_with_smaller_batches(self, tmp_path: Path, flat: Flat) -> None:
+        model = write_model(tmp_path / "small.onnx", fails_above=2)
+        records = scan(model, *[flat(f"{number}.png", number) for number in range(7)], batch_size=7)
+        assert [record.probability for record in records] == [pytest.approx(n / 255, abs=1e-6) for n in range(7)]
+
+    def test_spoils_only_the_picture_at_fault(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        predict = scanner.model.predict
+
+        def fail_on_three(images: np.ndarray) -> Prediction:
+            if (images == 3).any():
+                raise RuntimeError("no memory")
+            return predict(images)
+
+        monkeypatch.setattr(scanner.model, "predict", fail_on_three)
+        records = list(scanner.scan([flat(f"{number}.png", number) for number in range(6)]))
+        assert [record.error for record in records] == [None, None, None, ErrorCode.INFERENCE_FAILED, None, None]
+        assert records[3].message == "the network failed: no memory"
+        assert records[3].probability is None
+
+    def test_that_answers_with_no_number_gives_no_score(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        nothing = Prediction(np.full((1, 3), np.nan, np.float32), None)
+        monkeypatch.setattr(scanner.model, "predict", lambda images: nothing)
+        (record,) = scanner.scan([flat("a.png", 1)])
+        assert (record.error, record.label) == (ErrorCode.INFERENCE_FAILED, None)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"workers": 0}, {"threshold": -0.1}, {"threshold": 1.1}])
+def test_numbers_out_of_range_are_refused(tiny_model: Path, options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Scanner(tiny_model, device="cpu", **options)  # type: ignore[arg-type]

@@ -1,0 +1,54 @@
+import numpy as np
+import torch
+
+from train.augment import augment
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(count: int = 64) -> torch.Tensor:
+    y, x = np.mgrid[0:64, 0:64]
+    return torch.from_numpy(np.stack([(x * 2 + y) % 256] * count).astype(np.uint8))
+
+
+def test_views_have_the_size_and_range_that_the_network_takes() -> None:
+    views = augment(pictures(), 32, generator())
+    assert views.shape == (64, 32, 32)
+    assert views.dtype == torch.float32
+    assert views.min() >= 0
+    assert views.max() <= 255
+
+
+def test_views_of_one_picture_differ() -> None:
+    views = augment(pictures(), 32, generator())
+    assert len({view.numpy().tobytes() for view in views}) == 64
+
+
+def test_the_same_seed_gives_the_same_views() -> None:
+    assert torch.equal(augment(pictures(), 32, generator(3)), augment(pictures(), 32, generator(3)))
+    assert not torch.equal(augment(pictures(), 32, generator(3)), augment(pictures(), 32, generator(4)))
+
+
+def test_the_pictures_themselves_are_left_alone() -> None:
+    images = pictures()
+    before = images.clone()
+    augment(images, 32, generator())
+    assert torch.equal(images, before)
+
+
+def test_about_half_of_the_views_are_mirrored() -> None:
+    ramp = torch.arange(64, dtype=torch.uint8).mul(4).expand(400, 64, 64)
+    views = augment(ramp, 32, generator())
+    centre = views[:, 8:-8, 8:-8]
+    rising = (centre[:, :, -4:].mean((1, 2)) > centre[:, :, :4].mean((1, 2))).float().mean()
+    assert 0.4 < rising < 0.6
+
+
+def test_crops_are_everything_from_a_tenth_to_all_of_the_picture() -> None:
+    ramp = torch.arange(64, dtype=torch.uint8).mul(4).expand(400, 64, 64)
+    centre = augment(ramp, 64, generator())[:, 28:36, 16:48]
+    spans = (centre[:, :, -1].mean(1) - centre[:, :, 0].mean(1)).abs()  # of 31 columns: 124 when nothing is cropped
+    assert spans.quantile(0.05) < 50
+    assert spans.quantile(0.95) > 100

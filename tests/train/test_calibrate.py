@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from train.calibrate import Calibration, fit_calibration, out_of_fold_figures, specificity_at
+
+
+def simulate(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and classes drawn from their softmax at a temperature: what a perfectly calibrated model would see."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (count, 3))
+    probabilities = softmax(logits / temperature, axis=1)
+    return logits, (probabilities.cumsum(1) > random.random((count, 1))).argmax(1)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_is_found(temperature: float) -> None:
+    assert fit_calibration(*simulate(20_000, temperature)).temperature == pytest.approx(temperature, rel=0.05)
+
+
+def test_class_offsets_are_found() -> None:
+    logits, targets = simulate(20_000, 1.0)
+    fitted = fit_calibration(logits + np.array([0, 1, -2]), targets)
+    assert fitted.offsets == pytest.approx((0, -1, 2), abs=0.1)
+
+
+def test_calibrated_probabilities_mean_what_they_say() -> None:
+    logits, targets = simulate(20_000, 2.0)
+    scores = fit_calibration(logits, targets).pneumonia(logits)
+    for low in np.arange(0, 1, 0.2):
+        here = (scores >= low) & (scores < low + 0.2)
+        assert (targets[here] > 0).mean() == pytest.approx(scores[here].mean(), abs=0.02)
+
+
+def test_the_threshold_is_the_highest_that_keeps_the_sensitivity() -> None:
+    logits, targets = simulate(5000, 1.0)
+    fitted = fit_calibration(logits, targets)
+    ill = np.sort(fitted.pneumonia(logits)[targets > 0])
+    assert (ill >= fitted.threshold).mean() >= 0.96
+    assert (ill >= np.nextafter(fitted.threshold, 1)).mean() < 0.96
+
+
+def test_outside_the_review_band_verdicts_keep_their_coverage_on_new_cases() -> None:
+    fitted = fit_calibration(*simulate(4000, 1.0))
+    logits, targets = simulate(40_000, 1.0, seed=1)
+    scores, (low, high) = fitted.pneumonia(logits), fitted.review_band
+    assert low <= fitted.threshold <= high
+    assert (scores[targets > 0] < low).mean() < 0.06
+    assert (scores[targets == 0] > high).mean() < 0.06
+
+
+def test_probabilities_sum_to_one() -> None:
+    calibration = Calibration(2.0, (0.0, 1.0, -1.0), 0.5, (0.4, 0.6))
+    assert calibration.probabilities(np.eye(3)).sum(1) == pytest.approx(np.ones(3))
+    assert calibration.pneumonia(np.zeros((1, 3))) == pytest.approx([1 - softmax([0, 1, -1])[0]])
+
+
+def test_specificity_at_a_sensitivity() -> None:
+    truth = np.array([True] * 10 + [False] * 4)
+    scores = np.array([*np.arange(1, 11) / 10, 0.05, 0.15, 0.25, 0.35])
+    assert specificity_at(0.9, truth, scores) == 0.5  # the threshold is 0.2
+    assert specificity_at(1.0, truth, scores) == 0.25
+
+
+class TestFigures:
+    def figures(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, tuple[float, float, float]]:
+        count = len(targets)
+        views = {"plain": logits, "stressed": logits}
+        return out_of_fold_figures(views, targets, np.arange(count) // 3 % 3, np.arange(count).astype(str))
+
+    def test_of_a_perfect_model_are_perfect(self) -> None:
+        targets = np.arange(300) % 3
+        found = self.figures(np.eye(3)[targets] * 10, targets)
+        for name in ("auc", "specificity", "specificity_at_sensitivity_90", "subtype_auc"):
+            assert found[f"plain_{name}"][0] == 1
+        assert found["plain_brier"][0] == pytest.approx(0, abs=1e-4)
+
+    def test_of_a_guessing_model_are_those_of_chance(self) -> None:
+        random = np.random.default_rng(0)
+        found = self.figures(random.normal(size=(3000, 3)), random.integers(0, 3, 3000))
+        for name in ("plain_auc", "stressed_subtype_auc"):
+            value, low, high = found[name]
+            assert value == pytest.approx(0.5, abs=0.04)
+            assert 0.02 < high - low < 0.08
+
+    def test_of_a_fold_use_no_calibration_of_its_own(self) -> None:
+        """One fold's logits are on another scale: a calibration that saw them would save its sensitivity."""
+        targets = np.arange(300) % 3
+        logits = np.eye(3)[targets] * 10
+        shifted = np.where((np.arange(300) % 3 == 0)[:, None], logits + np.array([1000, 0, 0]), logits)
+        folds = np.arange(300) % 3
+        found = out_of_fold_figures(
+            {"plain": shifted, "stressed": shifted}, (np.arange(300) // 3) % 3, folds, np.arange(300).astype(str)
+        )
+        assert found["plain_sensitivity"][0] < 0.7

