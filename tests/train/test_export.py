@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +11,41 @@ from pneumoscan import Scanner
 from pneumoscan.metrics import Interval
 from pneumoscan.model import METADATA_KEY, Card, Model
 from train import dataset
-from train.calibrate import Calibration, out_of_fold_figures
+from train.calibrate import Calibration
+from train.card import FIGURES as CARD_FIGURES
 from train.card import write_card
 from train.errors import ExportError
 from train.export import export
 from train.fit import Settings
-from train.network import Network
+from train.network import Network, predict_logits
 
 CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
 FIGURES = {"plain_auc": Interval(0.99, 0.98, 0.995)}
 
 
-@pytest.fixture
+Exported = tuple[Path, Card, Network]
+
+
+@pytest.fixture(scope="module")
 def images() -> np.ndarray:
     y, x = np.mgrid[0:64, 0:64]
     return np.stack([(x * (k + 1) + y * 3 + k * 7) % 256 for k in range(32)]).astype(np.uint8)
 
 
-def write(path: Path, images: np.ndarray) -> Card:
-    return export(Network(64), CALIBRATION, FIGURES, images, path, name="trial", version="0.1.0", data_sha256="ab")
+def write(path: Path, images: np.ndarray) -> Exported:
+    network = Network(64)
+    card = export(network, CALIBRATION, FIGURES, images, path, name="trial", version="0.1.0", data_sha256="ab")
+    return path, card, network
 
 
-def test_the_file_meets_the_contract_and_says_what_it_is(tmp_path: Path, images: np.ndarray) -> None:
-    card = write(tmp_path / "m.onnx", images)
-    model = Model(tmp_path / "m.onnx", "cpu")
+@pytest.fixture(scope="module")
+def exported(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return write(tmp_path_factory.mktemp("export") / "m.onnx", images)
+
+
+def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, images: np.ndarray) -> None:
+    path, card, _ = exported
+    model = Model(path, "cpu")
     assert model.card.to_json() == card.to_json()
     assert (card.threshold, card.review_band, card.input_size) == (0.61, (0.5, 0.7), 64)
     assert card.figures == {"plain_auc": (0.99, 0.98, 0.995)}
@@ -44,17 +56,14 @@ def test_the_file_meets_the_contract_and_says_what_it_is(tmp_path: Path, images:
     heatmap = model.heatmap(images[:5])
     assert heatmap.shape == (5, 2, 2)
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
-    properties = {each.key: each.value for each in onnx.load(tmp_path / "m.onnx").metadata_props}
+    properties = {each.key: each.value for each in onnx.load(path).metadata_props}
     assert json.loads(properties[METADATA_KEY])["name"] == "trial"
 
 
-def test_the_calibration_is_inside_the_file(tmp_path: Path, images: np.ndarray) -> None:
-    from train.network import predict_logits
-
-    network = Network(64)
-    export(network, CALIBRATION, FIGURES, images, tmp_path / "m.onnx", name="n", version="1", data_sha256="")
+def test_the_calibration_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
+    path, _, network = exported
     expected = CALIBRATION.probabilities(predict_logits(network, images))
-    assert Model(tmp_path / "m.onnx", "cpu").predict(images).probabilities == pytest.approx(expected, abs=1e-4)
+    assert Model(path, "cpu").predict(images).probabilities == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_file_that_scores_differently_is_not_written(
@@ -69,27 +78,20 @@ def test_a_file_that_scores_differently_is_not_written(
     assert not (tmp_path / "m.onnx").exists()
 
 
-def test_the_scanner_takes_the_file(tmp_path: Path, images: np.ndarray, make_dataset: Callable[[int], Path]) -> None:
-    write(tmp_path / "m.onnx", images)
-    records = list(Scanner(tmp_path / "m.onnx", device="cpu").scan([make_dataset(1)]))
+def test_the_scanner_takes_the_file(exported: Exported, make_dataset: Callable[[int], Path]) -> None:
+    records = list(Scanner(exported[0], device="cpu").scan([make_dataset(1)]))
     assert [(record.status, record.model) for record in records] == [("ok", "trial-0.1.0")] * 6
 
 
 def test_the_card_tells_figures_data_and_limits(
-    tmp_path: Path, images: np.ndarray, make_dataset: Callable[[int], Path]
+    exported: Exported, tmp_path: Path, make_dataset: Callable[[int], Path]
 ) -> None:
     samples = dataset.read_samples(make_dataset(20))
-    targets = np.array([sample.target for sample in samples])
-    logits = np.random.default_rng(0).normal(size=(len(targets), 3))
-    groups = np.array([sample.group for sample in samples])
-    figures = out_of_fold_figures({"plain": logits, "stressed": logits}, targets, np.arange(len(targets)) % 2, groups)
-    card = export(
-        Network(64), CALIBRATION, figures, images, tmp_path / "m.onnx", name="trial", version="0.1.0", data_sha256="ab"
-    )
+    figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES}
+    card = replace(exported[1], figures=figures | {"stressed_specificity": (0.91234, 0.85, 0.93)})
     write_card(card, Settings(), samples, tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
-    value, low, high = card.figures["stressed_specificity"]
-    assert f"{value:.3f} ({low:.3f} to {high:.3f}) |" in text
+    assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text
     assert "# Model card: trial 0.1.0" in text
     assert "120 pictures of 60 patients (40 normal, 40 bacterial, 40 viral)" in text
     for phrase in ("not a medical device", "CC BY 4.0", "Threshold **0.61**", "Review band **0.5 to 0.7**"):
