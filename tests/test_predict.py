@@ -170,6 +170,10 @@ class TestExitCode:
         assert "nothing to scan" in result.stderr
         assert (tmp_path / "o.jsonl").read_text() == "older"
 
+    def test_comes_with_a_message_in_which_names_are_inert(self, predict: Run, tmp_path: Path) -> None:
+        (tmp_path / "\x1b[31m").mkdir()
+        assert r"\x1b[31m" in predict(tmp_path / "\x1b[31m").stderr
+
     @pytest.mark.parametrize("content", [None, "hello"])
     def test_is_4_when_the_model_is_unavailable_and_older_output_stays(
         self, run: Run, flat: Flat, tmp_path: Path, content: str | None
@@ -249,6 +253,18 @@ class TestInterruption:
         assert result.returncode == Exit.INPUT_ERRORS
         assert "cannot write -: No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_of_one_output_by_a_full_disk_leaves_the_others_complete(
+        self, predict: Run, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("in/a.png", 51)
+        flat("in/b.png", 204)
+        good = tmp_path / "o.csv"
+        result = predict(tmp_path / "in", "-o", "/dev/full", "-f", "jsonl", "-o", good)
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert result.stderr.count("cannot write /dev/full: No space left on device") == 1
+        assert len(list(csv.DictReader(good.read_text().splitlines()))) == 2
 
 
 def _read(terminal: int) -> bytes:

@@ -5,6 +5,8 @@ from typing import NoReturn
 
 import typer
 
+from pneumoscan.sinks import printable
+
 
 class Exit(IntEnum):
     """Why the program ended."""
@@ -26,5 +28,10 @@ class Exit(IntEnum):
 
 def fail(message: str, code: Exit) -> NoReturn:
     """Says on standard error what is wrong, and exits."""
-    typer.echo(f"pneumoscan: {message}", err=True)
+    complain(message)
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    """Says on standard error what is wrong, inert whatever names it holds."""
+    typer.echo(f"pneumoscan: {printable(message)}", err=True)

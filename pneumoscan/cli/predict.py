@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import typer
 from tqdm import tqdm
 
-from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.cli.exits import Exit, complain, fail
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.sinks import SUFFIXES, Format, Sink
 
@@ -93,7 +93,8 @@ def predict(
     counts: Counter[str] = Counter()
     for record in tqdm(chain([first], records), unit=" pictures", leave=False, disable=True if quiet else None):
         outputs.write(record)
-        counts.update([record.label or record.status, "review" if record.review else ""])
+        counts[record.label or record.status] += 1
+        counts["review"] += record.review
         if stop.number or not outputs:
             break
     records.close()
@@ -184,7 +185,7 @@ class _Outputs:
                     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 if not isinstance(error, BrokenPipeError):
                     self.failed = True
-                    typer.echo(f"pneumoscan: cannot write {path}: {error.strerror}", err=True)
+                    complain(f"cannot write {path}: {error.strerror}")
 
 
 def _summary(counts: Counter[str], seconds: float, device: str) -> str:
