@@ -119,7 +119,17 @@ class TableWriter:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("file", "result", "pneumonia", "subtype", "note", box=None, header_style="bold", pad_edge=False)
+        table = Table(
+            "file",
+            "result",
+            "pneumonia",
+            "subtype",
+            "note",
+            box=None,
+            header_style="bold",
+            collapse_padding=True,
+            pad_edge=False,
+        )
         table.columns[0].overflow = "fold"
         table.columns[2].justify = "right"
         for record in self._records:

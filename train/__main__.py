@@ -79,7 +79,7 @@ def export(
     data: Data,
     run: Run = Path("runs/lite0"),
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/lite0.onnx"),
-    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 160,
+    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
 ) -> None:

@@ -44,7 +44,7 @@ V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0. Children of 1 to 5 years, anterior-pos
 EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
 are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
-gamma, and an empty frame in {frame_share:.0%} of the views, because in this data set the framing gives the class away.
+gamma, blur, noise, and an empty frame in {frame_share:.0%} of the views, because in this data set the framing gives the class away.
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -58,7 +58,7 @@ Settings: {settings}.
 Temperature, class offsets, threshold and review band were fitted on the out-of-fold logits of plain and stressed pictures together.
 The probabilities presume the share of pneumonia in the training data, {prevalence:.0%}.
 
-- Threshold **{threshold}**: {threshold_method}.
+- Threshold **{threshold}**: the {threshold_method}.
 - Review band **{band_low} to {band_high}**: outside it the verdict has {coverage:.0%} coverage for each class
   (class-conditional split-conformal prediction), as long as pictures resemble these.
 

@@ -1,6 +1,7 @@
 """The ONNX file of a finished fit: calibrated, self-describing, and proven to score as the trained network does."""
 
 import base64
+import logging
 from io import BytesIO
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def export(
         ),
     )
     batch = torch.export.Dim("N")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a package that is not needed
     program = torch.onnx.export(
         scorer,
         (torch.from_numpy(images[:2]),),
@@ -116,6 +118,7 @@ def export(
         verbose=False,
     )
     model = program.model_proto
+    _strip_traces(model.graph)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model, full_check=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -123,6 +126,13 @@ def export(
     _compare(scorer, partial, images)
     partial.replace(path)
     return card
+
+
+def _strip_traces(graph: onnx.GraphProto) -> None:
+    """Removes what PyTorch notes of the code behind each node: the exporting machine's paths, for one."""
+    for part in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def _compare(scorer: Scorer, path: Path, images: NDArray[np.uint8]) -> None:

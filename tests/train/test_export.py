@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from pneumoscan import Scanner
 from pneumoscan.metrics import Interval
 from pneumoscan.model import METADATA_KEY, Card, Model
+from tests.conftest import ROOT
 from train import dataset
 from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
@@ -58,6 +60,12 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
     properties = {each.key: each.value for each in onnx.load(path).metadata_props}
     assert json.loads(properties[METADATA_KEY])["name"] == "trial"
+
+
+def test_the_file_tells_nothing_of_the_machine_that_made_it(exported: Exported) -> None:
+    content = exported[0].read_bytes()
+    for trace in (str(ROOT), sys.prefix, "site-packages", "stack_trace"):
+        assert trace.encode() not in content
 
 
 def test_the_calibration_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
