@@ -5,7 +5,6 @@ Owns what a pixel is and which files are refused. Knows nothing of models.
 
 import os
 import stat
-import struct
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -22,6 +21,9 @@ MAX_PIXELS = 64_000_000
 
 RESAMPLING = "bilinear"
 """Name of the filter in `decode`, as the model file states it. Pillow's is anti-aliased."""
+
+SHORTEST_HEADER = 256
+"""Bytes below which a JPEG or PNG whose header fails is called truncated rather than corrupt."""
 
 _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
@@ -40,9 +42,6 @@ _UNSUPPORTED: tuple[tuple[int, bytes, str], ...] = (
     (128, b"DICM", "DICOM"),
     (0, b"%PDF", "PDF"),
 )
-
-# What Pillow's readers raise on malformed data, beside OSError.
-_MALFORMED = (SyntaxError, ValueError, struct.error, IndexError, KeyError, EOFError, TypeError, OverflowError)
 
 
 class DecodeError(Exception):
@@ -131,15 +130,15 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
         image.load()
         if isinstance(image, PngImageFile):  # Pillow decodes what its checksums call damaged, unless asked
             PngImageFile(BytesIO(data)).verify()
-        upright = ImageOps.exif_transpose(image)
+        upright = _upright(image)
         turned = (upright.width > upright.height) != (image.width > image.height)
         if turned:
             width, height = height, width
         grey = _grey(upright)
-    except OSError as error:
+    except MemoryError as error:
+        raise DecodeError(ErrorCode.TOO_LARGE, "there is not enough memory for the picture", width, height) from error
+    except Exception as error:  # on malformed data Pillow's readers raise nearly anything
         raise DecodeError(_read_failure(error), f"the picture is damaged: {error}", width, height) from error
-    except (*_MALFORMED, Image.DecompressionBombError) as error:
-        raise DecodeError(ErrorCode.CORRUPT, f"the picture is damaged: {error}", width, height) from error
     if size is not None and grey.size != (size, size):
         grey = grey.resize((size, size), Image.Resampling.BILINEAR)
     return Picture(np.asarray(grey), width, height)
@@ -151,10 +150,8 @@ def _open(data: bytes) -> Image.Image:
         if data.startswith(signature):
             try:
                 return reader(BytesIO(data))
-            except OSError as error:
-                raise DecodeError(_read_failure(error), f"the header is damaged: {error}") from error
-            except _MALFORMED as error:
-                code = ErrorCode.TRUNCATED if len(data) < 256 else ErrorCode.CORRUPT
+            except Exception as error:  # on malformed data Pillow's readers raise nearly anything
+                code = ErrorCode.TRUNCATED if len(data) < SHORTEST_HEADER else _read_failure(error)
                 raise DecodeError(code, f"the header is damaged: {error}") from error
     for offset, signature, name in _UNSUPPORTED:
         if data.startswith(signature, offset):
@@ -162,7 +159,15 @@ def _open(data: bytes) -> Image.Image:
     raise DecodeError(ErrorCode.NOT_AN_IMAGE, "the file is not a JPEG or PNG picture")
 
 
-def _read_failure(error: OSError) -> ErrorCode:
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as EXIF says that it is to be displayed; as it is stored, where EXIF cannot be understood."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the pixels are sound, and broken EXIF raises nearly anything
+        return image
+
+
+def _read_failure(error: Exception) -> ErrorCode:
     """Pillow tells a file that ends early from a broken one only in its message."""
     return ErrorCode.TRUNCATED if "truncated" in str(error).lower() else ErrorCode.CORRUPT
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from pneumoscan.decode import DecodeError, decode, read
 from pneumoscan.records import ErrorCode
@@ -90,6 +91,10 @@ class TestPixels:
         assert (picture.width, picture.height) == upright.size
         assert mean_difference(picture.pixels, decode(encode(upright, "PNG"), 64).pixels) < 2
 
+    def test_are_as_stored_when_exif_is_nonsense(self) -> None:
+        data = encode(gradient(), quality=95, exif=b"Exif\0\0" + b"nonsense" * 9)
+        assert np.array_equal(decode(data, 64).pixels, decode(encode(gradient(), quality=95), 64).pixels)
+
 
 class TestRefusals:
     def test_an_empty_file(self) -> None:
@@ -127,6 +132,23 @@ class TestRefusals:
         assert caught.value.code is ErrorCode.TOO_LARGE
         assert (caught.value.width, caught.value.height) == (320, 200)
         assert decode(encode(gradient()), max_pixels=320 * 200).width == 320
+
+    @pytest.mark.parametrize(
+        ("error", "code"),
+        [
+            (MemoryError(), ErrorCode.TOO_LARGE),
+            (RuntimeError("odd"), ErrorCode.CORRUPT),
+            (KeyError(1), ErrorCode.CORRUPT),
+        ],
+    )
+    def test_whatever_the_reader_raises(
+        self, monkeypatch: pytest.MonkeyPatch, error: Exception, code: ErrorCode
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(JpegImageFile, "load", fail)
+        assert code_of(encode(gradient())) is code
 
     def test_a_decompression_bomb_is_too_large_without_a_warning(self) -> None:
         bomb = bytearray(encode(Image.new("L", (10, 10)), "PNG"))
