@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pneumoscan.cli.exits import Exit
 from pneumoscan.sinks import COLUMNS
@@ -92,8 +93,14 @@ class TestOutput:
     def test_shows_no_progress_bar_when_standard_error_is_no_terminal(self, predict: Run, flat: Flat) -> None:
         assert "\r" not in predict(flat("a.png", 51)).stderr
 
-    def test_is_silent_on_standard_error_when_quiet(self, run: Run, tiny_model: Path, flat: Flat) -> None:
-        assert run("predict", "--quiet", "--model", tiny_model, flat("a.png", 51)).stderr == ""
+    def test_is_silent_on_standard_error_when_quiet(
+        self, run: Run, tiny_model: Path, flat: Flat, tmp_path: Path
+    ) -> None:
+        nonsense = b"Exif\0\0II*\0\xff\xff\xff\xff"
+        Image.open(flat("a.png", 51)).save(tmp_path / "b.jpg", exif=nonsense)
+        result = run("predict", "--quiet", "--model", tiny_model, tmp_path / "a.png", tmp_path / "b.jpg")
+        assert [record["status"] for record in lines(result.stdout)] == ["ok", "ok"]
+        assert result.stderr == ""
 
     @pytest.mark.skipif(os.name == "nt", reason="names are text there")
     def test_keeps_a_name_that_is_not_utf8(self, predict: Run, flat: Flat) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
@@ -74,6 +75,7 @@ def predict(
     """
     targets = _targets(output or [STDOUT], format)
     logging.basicConfig(format="pneumoscan: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
     stop = _StopSignal()
 
     from pneumoscan.model import DeviceError, ModelError
