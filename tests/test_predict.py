@@ -226,6 +226,16 @@ class TestInterruption:
         assert json.loads(outputs[2].read_text()) == written
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
+    @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+    def test_by_a_hangup_does_not_happen_under_nohup(self, flat: Flat, tmp_path: Path, tiny_model: Path) -> None:
+        output = tmp_path / "o.jsonl"
+        command = ["nohup", sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        process = subprocess.Popen([*command, *[flat("a.png", 51)] * 3000, "-o", output], stderr=subprocess.DEVNULL)
+        _wait_for(lambda: output.exists() and output.stat().st_size > 0)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=60) == Exit.OK
+        assert len(lines(output.read_text())) == 3000
+
     def test_by_a_reader_who_has_seen_enough_is_quiet(self, flat: Flat, tiny_model: Path) -> None:
         path = flat("a.png", 51)
         command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
