@@ -16,6 +16,8 @@ from PIL.PngImagePlugin import PngImageFile
 
 from pneumoscan.records import ErrorCode
 
+MAX_BYTES = 512 * 1024**2
+"""Largest file read: the largest picture decoded, at 8 bytes a pixel."""
 MAX_PIXELS = 64_000_000
 """Largest picture decoded, width times height. Digital radiographs reach about 16 million."""
 
@@ -77,14 +79,17 @@ def read(path: str | os.PathLike[str]) -> bytes:
     """All bytes of a regular file. Pipes and devices are refused, since reading them might never end.
 
     Raises:
-        DecodeError: `not_found`, `permission_denied`, `empty_file` or `io_error`.
+        DecodeError: `not_found`, `permission_denied`, `empty_file`, `too_large` or `io_error`.
     """
     try:
-        mode = os.stat(path).st_mode
+        status = os.stat(path)
+        mode = status.st_mode
         if stat.S_ISDIR(mode):
             os.scandir(path).close()  # says why it could not be listed, if that is so
         if not stat.S_ISREG(mode):
             raise DecodeError(ErrorCode.IO_ERROR, "not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise DecodeError(ErrorCode.TOO_LARGE, f"{status.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
         with open(path, "rb") as file:
             data = file.read()
     except FileNotFoundError:

@@ -4,8 +4,10 @@ Owns the model contract. Knows nothing of files to scan or formats.
 """
 
 import base64
+import contextlib
 import ctypes
 import hashlib
+import io
 import json
 import logging
 import os
@@ -89,14 +91,17 @@ class Card:
         try:
             values = json.loads(text)
             card = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
+            low, high = card.review_band
+            in_range = 0 <= low <= high <= 1 and 0 <= card.threshold <= 1
+            float(card.outlier_threshold or 0)
+            classes = tuple(card.classes)
         except (ValueError, TypeError) as error:
             raise ModelError(f"the model's metadata cannot be read: {error}") from error
-        if tuple(card.classes) != CLASSES:
-            raise ModelError(f"the model's classes are {list(card.classes)}, expected {list(CLASSES)}")
+        if classes != CLASSES:
+            raise ModelError(f"the model's classes are {card.classes}, expected {list(CLASSES)}")
         if card.resampling != decode.RESAMPLING:
             raise ModelError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
-        low, high = card.review_band
-        if not 0 <= low <= high <= 1 or not 0 <= card.threshold <= 1:
+        if not in_range:
             raise ModelError("the model's threshold and review band must lie between 0 and 1")
         return card
 
@@ -178,10 +183,15 @@ def _start(content: bytes, device: Device) -> tuple[onnxruntime.InferenceSession
     if device != "cpu":
         obstacle = _cuda_obstacle()
         if obstacle is None:
-            session = _session(content, ["CUDAExecutionProvider", "CPUExecutionProvider"])
-            if session.get_providers()[0] == "CUDAExecutionProvider":
-                return session, "cuda"
-            obstacle = "ONNX Runtime could not start CUDA; its libraries come with: pip install 'pneumoscan[cuda]'"
+            try:
+                session = _session(content, ["CUDAExecutionProvider", "CPUExecutionProvider"])
+            except ModelError as error:
+                _session(content, ["CPUExecutionProvider"])  # fails as well where the file is at fault
+                obstacle = f"starting it failed: {error.__cause__}"
+            else:
+                if session.get_providers()[0] == "CUDAExecutionProvider":
+                    return session, "cuda"
+                obstacle = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
         if device == "cuda":
             raise DeviceError(f"CUDA cannot be used: {obstacle}")
         log.warning("scanning on the CPU: %s", obstacle)
@@ -196,15 +206,19 @@ def _cuda_obstacle() -> str | None:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
         return "no NVIDIA driver found"
-    onnxruntime.preload_dlls()
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
+        onnxruntime.preload_dlls()
     return None
 
 
 def _session(content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:
+    # Failures are raised, or read from the session, and told in our own words.
+    onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # failures are raised, or read from the session, and told in our own words
+    options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(content, options, providers=providers)
+        # Without this, a failing GPU would later be replaced by the CPU in silence.
+        return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise ModelError(f"the model is no usable ONNX file: {error}") from error
 

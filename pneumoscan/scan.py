@@ -84,12 +84,14 @@ class Scanner:
             Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
         )
 
-    def scan(self, paths: Iterable[str | os.PathLike[str]]) -> Generator[Record]:
-        """Yields one record for each input, in the order of discovery, as batches finish.
+    def scan(self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Generator[Record]:
+        """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
         input is told in its record; it stops nothing and changes no other input's score.
         """
+        if isinstance(paths, str | os.PathLike):
+            paths = [paths]
         decoders = ThreadPoolExecutor(self._workers, "decode")
         judge = ThreadPoolExecutor(1, "judge")
         judging: deque[Future[list[Record]]] = deque()

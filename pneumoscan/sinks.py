@@ -163,7 +163,7 @@ class Sink:
     """One output of a scan: standard output, or a file that appears whole or not at all.
 
     JSON Lines go straight into their file, so that others can follow it; a CSV or JSON array is written beside its
-    place and moved there when it is complete.
+    place and moved there when it is complete. Links are followed; pipes and devices are written to as they are.
     """
 
     def __init__(self, target: Path | None, format: Format) -> None:
@@ -176,21 +176,19 @@ class Sink:
         Raises:
             OSError: the file cannot be written.
         """
-        self._target, self._partial = target, None
+        self._target = None if target is None else Path(os.path.realpath(target))
+        self._partial: Path | None = None
         options: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-        if target is None:
+        if self._target is None:
             self._stream: TextIO = sys.stdout
             if hasattr(sys.stdout, "reconfigure"):
                 sys.stdout.reconfigure(**options)
-        elif format is Format.JSONL:
-            self._stream = target.open("w", **options)
+        elif format is Format.JSONL or (self._target.exists() and not self._target.is_file()):
+            self._stream = self._target.open("a", **options)
         else:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
-            self._partial = Path(name)
-            with suppress(OSError):
-                self._partial.chmod(target.stat().st_mode if target.exists() else 0o666 & ~_umask())
-            self._stream = os.fdopen(handle, "w", **options)
-        self._writer = WRITERS[format](self._stream)
+            self._stream, self._partial = _open_beside(self._target, options)
+        self._format = format
+        self._writer: Writer | None = None
 
     def write(self, record: Record) -> None:
         """Writes one record.
@@ -198,7 +196,7 @@ class Sink:
         Raises:
             OSError: it could not be written.
         """
-        self._writer.write(record)
+        self._begin().write(record)
 
     def commit(self) -> None:
         """Completes the output with the records written so far, on the disk and in its place.
@@ -206,11 +204,12 @@ class Sink:
         Raises:
             OSError: it could not be completed.
         """
-        self._writer.finish()
+        self._begin().finish()
         self._stream.flush()
         if self._target is None:
             return
-        os.fsync(self._stream.fileno())
+        if self._target.is_file() or self._partial is not None:
+            os.fsync(self._stream.fileno())
         self._stream.close()
         if self._partial is not None:
             self._partial.replace(self._target)
@@ -222,6 +221,23 @@ class Sink:
                 self._stream.close()
         if self._partial is not None:
             self._partial.unlink(missing_ok=True)
+
+    def _begin(self) -> Writer:
+        """The writer; made on first use, so that an older file is emptied no sooner than it must be."""
+        if self._writer is None:
+            if self._target is not None and self._partial is None and self._target.is_file():
+                self._stream.truncate(0)
+            self._writer = WRITERS[self._format](self._stream)
+        return self._writer
+
+
+def _open_beside(target: Path, options: dict[str, Any]) -> tuple[TextIO, Path]:
+    """A new file in the same directory, with the permissions that the target has or would have."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
+    partial = Path(name)
+    with suppress(OSError):
+        partial.chmod(target.stat().st_mode if target.exists() else 0o666 & ~_umask())
+    return os.fdopen(handle, "w", **options), partial
 
 
 def _umask() -> int:

@@ -22,16 +22,20 @@ def find_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
 
 
 def _walk(directory: str) -> Iterator[str]:
-    try:
-        with os.scandir(directory) as found:
-            entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
-    except OSError:
-        yield directory
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+    """Depth first, with a stack of its own, since directories may be nested deeper than calls."""
+    stack = [(directory, True)]
+    while stack:
+        path, is_directory = stack.pop()
+        if not is_directory:
+            yield path
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif entry.name.lower().endswith(SUFFIXES):
-            yield entry.path
+        try:
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda entry: os.fsencode(entry.name), reverse=True)
+        except OSError:
+            yield path
+            continue
+        for entry in entries:
+            is_directory = entry.is_dir(follow_symlinks=False)
+            if not entry.name.startswith(".") and (is_directory or entry.name.lower().endswith(SUFFIXES)):
+                stack.append((entry.path, is_directory))

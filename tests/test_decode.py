@@ -194,6 +194,11 @@ class TestReading:
         (tmp_path / "x").touch()
         assert self.code_of(tmp_path / "x") is ErrorCode.EMPTY_FILE
 
+    def test_a_file_that_would_fill_the_memory(self, tmp_path: Path) -> None:
+        with (tmp_path / "x").open("wb") as file:
+            file.truncate(2**40)
+        assert self.code_of(tmp_path / "x") is ErrorCode.TOO_LARGE
+
     def test_a_directory(self, tmp_path: Path) -> None:
         assert self.code_of(tmp_path) is ErrorCode.IO_ERROR
 

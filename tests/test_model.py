@@ -83,6 +83,11 @@ class TestRefusals:
             ({"resampling": "lanczos"}, "wants 'lanczos' resampling"),
             ({"threshold": 1.5}, "must lie between 0 and 1"),
             ({"review_band": (0.9, 0.1)}, "must lie between 0 and 1"),
+            ({"review_band": (0.5,)}, "metadata cannot be read"),
+            ({"review_band": None}, "metadata cannot be read"),
+            ({"threshold": "0.5"}, "metadata cannot be read"),
+            ({"classes": None}, "metadata cannot be read"),
+            ({"outlier_threshold": "x"}, "metadata cannot be read"),
             ({"input_size": 99}, r"input must be images, uint8 \[N, 99, 99\]"),
             ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),
             ({"batch": 1}, "input must be images, uint8"),
@@ -116,7 +121,8 @@ class TestDevices:
         """Lets sessions that were asked for CUDA report `provider`, and run on the CPU."""
         Session = onnxruntime.InferenceSession  # noqa: N806
 
-        def start(content: bytes, options: object, providers: list[str]) -> object:
+        def start(content: bytes, options: object, providers: list[str], enable_fallback: int) -> object:
+            assert not enable_fallback
             session = Session(content, options, providers=["CPUExecutionProvider"])
             if "CUDAExecutionProvider" in providers:
                 session.get_providers = lambda: [provider, "CPUExecutionProvider"]
@@ -145,7 +151,34 @@ class TestDevices:
         self.start_claiming(monkeypatch, "CPUExecutionProvider")
         with caplog.at_level(logging.WARNING):
             assert Model(tiny_model, "auto").device == "cpu"
-        assert "scanning on the CPU: ONNX Runtime could not start CUDA" in caplog.text
+        assert "scanning on the CPU: ONNX Runtime could not start it" in caplog.text
+
+    @pytest.mark.usefixtures("driver")
+    def test_cuda_that_fails_to_start_is_told_and_auto_goes_on(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        Session = onnxruntime.InferenceSession  # noqa: N806
+
+        def start(*arguments: object, providers: list[str], **options: object) -> object:
+            if "CUDAExecutionProvider" in providers:
+                raise RuntimeError("CUDA failure 100")
+            return Session(*arguments, providers=providers)
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", start)
+        with pytest.raises(DeviceError, match="CUDA failure 100"):
+            Model(tiny_model, "cuda")
+        with caplog.at_level(logging.WARNING):
+            assert Model(tiny_model, "auto").device == "cpu"
+        assert "CUDA failure 100" in caplog.text
+
+    @pytest.mark.usefixtures("driver")
+    def test_what_the_inference_library_prints_stays_off_standard_output(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas"))
+        self.start_claiming(monkeypatch, "CPUExecutionProvider")
+        Model(tiny_model, "auto")
+        assert capsys.readouterr().out == ""
 
     @pytest.mark.usefixtures("no_driver")
     def test_cuda_fails_without_a_driver(self, tiny_model: Path) -> None:

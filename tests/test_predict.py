@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -90,6 +91,27 @@ class TestOutput:
         assert re.search(r"4 scanned in [\d.]+ s on cpu: 2 normal, 1 pneumonia, 1 error; 1 for review\.", result.stderr)
         assert "not a medical device" in result.stderr
 
+    def test_names_inputs_as_they_were_named(self, predict: Run, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        assert lines(predict("./a.png", cwd=path.parent).stdout)[0]["path"] == "./a.png"
+
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+    def test_to_a_file_needs_no_open_streams(self, flat: Flat, tiny_model: Path, tmp_path: Path, closed: str) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "pneumoscan",
+            "predict",
+            "--model",
+            tiny_model,
+            flat("a.png", 51),
+            "-o",
+            "o.csv",
+        ]
+        line = " ".join(shlex.quote(str(word)) for word in command) + f" {closed}"
+        assert subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, check=False).returncode == Exit.OK
+        assert len(list(csv.DictReader((tmp_path / "o.csv").read_text().splitlines()))) == 1
+
     def test_shows_no_progress_bar_when_standard_error_is_no_terminal(self, predict: Run, flat: Flat) -> None:
         assert "\r" not in predict(flat("a.png", 51)).stderr
 
@@ -144,6 +166,7 @@ class TestExitCode:
         ("arguments", "message"),
         [
             ([], "Missing argument"),
+            ([""], "a path is empty"),
             (["x", "--threshold", "2"], "should be less than or equal to 1"),
             (["x", "--batch-size", "0"], "should be greater than or equal to 1"),
             (["x", "--workers", "0"], "should be greater than or equal to 1"),
@@ -164,10 +187,13 @@ class TestExitCode:
 
     def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         (tmp_path / "o.jsonl").mkdir()
-        result = predict(flat("a.png", 51), "-o", tmp_path / "o.csv", "-o", tmp_path / "o.jsonl")
+        (tmp_path / "older.jsonl").write_text("older")
+        outputs = [word for name in ("o.csv", "older.jsonl", "o.jsonl") for word in ("-o", tmp_path / name)]
+        result = predict(flat("a.png", 51), *outputs)
         assert result.returncode == Exit.USAGE
         assert "cannot write" in result.stderr
         assert not (tmp_path / "o.csv").exists()
+        assert (tmp_path / "older.jsonl").read_text() == "older"
 
     def test_is_3_when_there_is_nothing_to_scan_and_older_output_stays(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()

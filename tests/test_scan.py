@@ -103,6 +103,11 @@ class TestAScan:
         one_by_one = [scan(tiny_model, path)[0] for path in paths]
         assert scan(tiny_model, *paths, batch_size=batch_size, workers=workers) == one_by_one
 
+    def test_takes_a_single_path_too(self, tiny_model: Path, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        scanner = Scanner(tiny_model, device="cpu")
+        assert list(scanner.scan(str(path))) == list(scanner.scan(path)) == list(scanner.scan([path]))
+
     def test_of_nothing_yields_nothing(self, tiny_model: Path, tmp_path: Path) -> None:
         assert scan(tiny_model, tmp_path) == []
 

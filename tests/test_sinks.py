@@ -3,6 +3,7 @@ import io
 import json
 import os
 import stat
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,32 @@ class TestWholeFiles:
         sink = Sink(out, format)
         sink.write(ILL)
         sink.discard()
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+@pytest.mark.parametrize("format", FILES)
+class TestTargets:
+    def test_that_are_links_stay_links(self, tmp_path: Path, format: Format) -> None:
+        (tmp_path / "real").write_text("older")
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        write(tmp_path / "link", format, ILL)
+        assert (tmp_path / "link").is_symlink()
+        assert len(read(tmp_path / "real", format)) == 1
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_that_are_pipes_stay_pipes_and_get_the_records(self, tmp_path: Path, format: Format) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        received: list[bytes] = []
+        reader = threading.Thread(target=lambda: received.append((tmp_path / "pipe").read_bytes()))
+        reader.start()
+        write(tmp_path / "pipe", format, ILL)
+        reader.join(10)
+        assert (tmp_path / "pipe").is_fifo()
+        assert b"a.jpg" in received[0]
+
+    def test_keep_their_content_until_there_is_something_to_write(self, tmp_path: Path, format: Format) -> None:
+        (tmp_path / "out").write_text("older")
+        Sink(tmp_path / "out", format).discard()
         assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
 
 

@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,17 @@ def test_a_directory_that_cannot_be_listed_becomes_an_input_itself(
 
     monkeypatch.setattr(os, "scandir", refuse)
     assert names(tmp_path) == ["a", "b/y.jpg"]
+
+
+def test_directories_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
+    tree(tmp_path, "d/" * 400 + "x.jpg")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(300)
+    try:
+        found = list(find_files([tmp_path]))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert [Path(path).name for path in found] == ["x.jpg"]
 
 
 def test_files_are_streamed_directory_by_directory(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def fit(
     data: Data,
     run: Run = Path("runs/lite0"),
     size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 160,
-    folds: Annotated[int, typer.Option(help="Patient-wise folds to measure and calibrate on.")] = 4,
+    folds: Annotated[int, typer.Option(min=2, help="Patient-wise folds to measure and calibrate on.")] = 4,
     epochs: Annotated[int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
@@ -82,20 +82,29 @@ def export(
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
     version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Where the pictures are from and under which licence, for the card. Unless given, a folder is taken "
+            "for the published data set and a CSV for pictures of your own.",
+        ),
+    ] = "",
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
     from train.calibrate import fit_calibration, out_of_fold_figures
     from train.card import write_card
+    from train.export import KERMANY
     from train.export import export as export_onnx
     from train.validate import load_network, out_of_fold_logits
 
     samples, pixels = _training_data(data)
     data_sha256 = dataset.digest(samples, pixels)
-    network, settings = load_network(run, "all", size, data_sha256)
-    logits, folds = out_of_fold_logits(run, samples, pixels, size, data_sha256)
+    network, settings = load_network(run, "all", size, samples, pixels)
+    logits, folds = out_of_fold_logits(run, samples, pixels, size)
     targets = np.array([sample.target for sample in samples])
     figures = out_of_fold_figures(logits, targets, folds, np.array([sample.group for sample in samples]))
     calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
+    source = source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}.")
     some = np.linspace(0, len(samples) - 1, 32).astype(int)
     out.parent.mkdir(parents=True, exist_ok=True)
     card = export_onnx(
@@ -107,8 +116,9 @@ def export(
         name=name,
         version=version,
         data_sha256=data_sha256,
+        source=source,
     )
-    write_card(card, settings, samples, out.with_name("CARD.md"))
+    write_card(card, settings, samples, source, out.with_name("CARD.md"))
     for key, figure in figures.items():
         typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")

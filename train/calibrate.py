@@ -18,8 +18,8 @@ from pneumoscan.metrics import Interval
 
 SENSITIVITY = 0.96
 """Sensitivity that the threshold keeps."""
-COVERAGE = 0.95
-"""Share of each class for which the certain verdicts outside the review band must leave the truth possible."""
+COVERAGE = 0.98
+"""Share of each class that must not lie beyond the review band on the wrong side."""
 
 Logits = NDArray[np.floating]
 
@@ -52,9 +52,9 @@ class Calibration:
 def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     """Fits everything to logits [N, 3] and class indices [N].
 
-    The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional
-    split-conformal prediction (Vovk, ACML 2012): at most 5 % of the ill score below the lower one of its two quantiles
-    and at most 5 % of the healthy above the other, so a case between them could be either or is typical of neither.
+    The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional conformal
+    prediction (Vovk, ACML 2012): a share of at most 1 - `COVERAGE` of the ill score below its lower end, and of the
+    healthy above its upper end. `COVERAGE` must exceed `SENSITIVITY`, or the threshold alone would do for the ill.
     """
 
     def loss(parameters: NDArray[np.floating]) -> float:
@@ -110,6 +110,7 @@ def out_of_fold_figures(
     figures: dict[str, Interval] = {}
     for name in names:
         score, verdict, review = scores[name], verdicts[name], reviews[name]
+        wrong = verdict != truth
         subtype = logits[name][:, 2] - logits[name][:, 1]
         of_patients = partial(metrics.bootstrap, groups=groups)
         figures |= {
@@ -124,6 +125,7 @@ def out_of_fold_figures(
                 _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]
             ),
             f"{name}_review": metrics.wilson(int(review.sum()), len(review)),
+            f"{name}_errors_in_review": metrics.wilson(int((review & wrong).sum()), int(wrong.sum())),
         }
     return figures
 

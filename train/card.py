@@ -20,20 +20,20 @@ FIGURES = {
     "brier": "Brier score",
     "subtype_auc": "AUC, viral against bacterial, of the pneumonias",
     "review": "share flagged for review",
+    "errors_in_review": "share of the wrong verdicts that are flagged",
 }
 
 TEMPLATE = """\
 # Model card: {name} {version}
 
-Three-class network (normal, bacterial pneumonia, viral pneumonia) for chest X-rays of children.
+Three-class network (normal, bacterial pneumonia, viral pneumonia) for chest X-rays.
 **Research use only; not a medical device.** It must not decide on anybody's care.
 
 ## Data
 
-{pictures:,} pictures of {groups:,} patients ({counts}): all of the `train` folder of Kermany, Zhang,
-Goldbaum (2018), *Labeled Optical Coherence Tomography (OCT) and Chest X-Ray Images for Classification*, Mendeley Data,
-V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0. Children of 1 to 5 years, anterior-posterior views, one hospital. The official
-`test` folder was not used for anything. Digest of labels and pixels (SHA-256): `{data_sha256}`.
+{pictures:,} pictures of {groups:,} patients ({counts}). {source}
+
+Digest of labels and pixels (SHA-256): `{data_sha256}`.
 
 ## Licence
 
@@ -44,7 +44,7 @@ V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0. Children of 1 to 5 years, anterior-pos
 EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
 are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
-gamma, blur, noise, and an empty frame in {frame_share:.0%} of the views, because in this data set the framing gives the class away.
+gamma, blur, noise, and an empty frame in {frame_share:.0%} of the views, because framing can give the class away.
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -59,8 +59,8 @@ Temperature, class offsets, threshold and review band were fitted on the out-of-
 The probabilities presume the share of pneumonia in the training data, {prevalence:.0%}.
 
 - Threshold **{threshold}**: the {threshold_method}.
-- Review band **{band_low} to {band_high}**: outside it the verdict has {coverage:.0%} coverage for each class
-  (class-conditional split-conformal prediction), as long as pictures resemble these.
+- Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side
+  (class-conditional conformal prediction on the out-of-fold pictures), as long as pictures resemble these.
 
 ## Figures
 
@@ -75,20 +75,22 @@ gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
 
 ## Limits
 
-- Hold-outs of this data set flatter every model, since the patients of one folder share hospital, machines and framing.
+- Hold-outs flatter every model, since the patients of one data set share hospital, machines and framing.
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
-- Adults, other views and other machines: expect nothing. Models trained on this data are reported at chance there.
+- Other ages, views and machines than those of the data: expect nothing. Models trained on the children of Kermany
+  et al. are reported at chance on adults from elsewhere.
 - It cannot yet tell that a picture is no chest X-ray: it scores anything that is a picture.
 - Bacterial against viral is a hint, not a finding; the training labels for it are noisy.
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
 
 
-def write_card(card: Card, settings: Settings, samples: list[Sample], path: Path) -> None:
-    """Writes the card of a model that was fitted with `settings` on `samples`."""
+def write_card(card: Card, settings: Settings, samples: list[Sample], source: str, path: Path) -> None:
+    """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences."""
     counts = Counter(CLASSES[sample.target] for sample in samples)
     text = TEMPLATE.format(
         **asdict(card),
+        source=source,
         pictures=len(samples),
         groups=len({sample.group for sample in samples}),
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),

@@ -71,7 +71,11 @@ def read_samples(source: Path) -> list[Sample]:
         DatasetError: nothing usable there, or a row or name that cannot be understood.
     """
     if source.is_dir():
-        samples = [_from_name(path) for path in sorted(source.rglob("*")) if path.suffix.lower() in _SUFFIXES]
+        samples = [
+            _from_name(path)
+            for path in sorted(source.rglob("*"))
+            if path.suffix.lower() in _SUFFIXES and not _is_clutter(path.relative_to(source))
+        ]
     elif source.is_file():
         samples = _from_csv(source)
     else:
@@ -79,6 +83,11 @@ def read_samples(source: Path) -> list[Sample]:
     if not samples:
         raise DatasetError(f"{source}: no JPEG or PNG pictures found")
     return samples
+
+
+def _is_clutter(path: Path) -> bool:
+    """Whether a file is hidden or was put there by macOS, as in the published archive."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def _from_name(path: Path) -> Sample:

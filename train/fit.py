@@ -4,6 +4,7 @@ The networks of the folds exist to be measured and calibrated on (out of fold); 
 run the same fixed schedule and keep the average of their weights at its end: no epoch is picked by its score.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ class Settings:
 
     Attributes:
         size: side of the training crops in pixels.
-        folds: patient-wise folds for validation and calibration; 0 for none.
+        folds: patient-wise folds for validation and calibration, at least 2.
         epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
         average_decay: of the exponential moving average of the weights, per step.
         seed: of folds, order, augmentation and dropout.
@@ -73,16 +74,28 @@ def fit(
         resume: go on where an earlier call with the same data and settings was stopped.
 
     Raises:
-        FitError: `out` is in use by another fit, or holds one of other data or settings.
+        FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
     """
-    identity: dict[str, object] = {"settings": asdict(settings), "data": digest(samples, pixels)}
-    folds = assign_folds(samples, settings.folds, settings.seed) if settings.folds else np.full(len(samples), -1)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise FitError("PyTorch finds no CUDA device; train with --device cpu")
+    folds = assign_folds(samples, settings.folds, settings.seed)
+    identity = identify(samples, pixels, settings)
     for fold, part in enumerate(parts(settings.folds)):
         folder = out / part
         if folder.exists() and not resume:
-            raise FitError(f"{folder} exists; pass --resume to go on, or choose another --out")
+            raise FitError(f"{folder} exists; pass --resume to go on, or choose another --run")
         held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
         _fit_part(samples, pixels, held_out, settings, identity, folder, device)
+
+
+def identify(samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings) -> dict[str, object]:
+    """What a checkpoint must have been made from to be of use: settings, pictures, and who is in which fold."""
+    folds = assign_folds(samples, settings.folds, settings.seed)
+    return {
+        "settings": asdict(settings),
+        "data": digest(samples, pixels),
+        "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
+    }
 
 
 def _fit_part(

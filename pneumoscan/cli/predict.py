@@ -24,7 +24,7 @@ STDOUT = Path("-")
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images and directories.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images and directories.")],
     output: Annotated[
         list[Path] | None,
         typer.Option(
@@ -70,9 +70,12 @@ def predict(
     says why.
 
     Exit codes: 0 everything scanned; 1 finished, but some inputs ended in an error, or an output could not be written;
-    2 wrong usage; 3 nothing to scan; 4 model or device unavailable; 129, 130 or 143 stopped by a signal, after the
-    finished records were written. Research use only; not a medical device.
+    2 wrong usage; 3 nothing to scan; 4 model or device unavailable; 129, 130 or 143 stopped by a signal; the
+    outputs hold the records up to then. Research use only; not a medical device.
     """
+    _open_closed_streams()
+    if "" in paths:
+        raise typer.BadParameter("a path is empty", param_hint="PATH")
     targets = _targets(output or [STDOUT], format)
     logging.basicConfig(format="pneumoscan: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
@@ -89,17 +92,21 @@ def predict(
     records = scanner.scan(paths)
     first = next(records, None)
     if first is None:
-        fail("nothing to scan: no .jpeg, .jpg or .png files in " + ", ".join(map(str, paths)), Exit.NOTHING_TO_SCAN)
+        fail("nothing to scan: no .jpeg, .jpg or .png files in " + ", ".join(paths), Exit.NOTHING_TO_SCAN)
 
     outputs = _Outputs(targets)
     counts: Counter[str] = Counter()
-    for record in tqdm(chain([first], records), unit=" pictures", leave=False, disable=True if quiet else None):
-        outputs.write(record)
-        counts[record.label or record.status] += 1
-        counts["review"] += record.review
-        if stop.number or not outputs:
-            break
-    records.close()
+    try:
+        for record in tqdm(chain([first], records), unit=" pictures", leave=False, disable=True if quiet else None):
+            outputs.write(record)
+            counts[record.label or record.status] += 1
+            counts["review"] += record.review
+            if stop.number or not outputs:
+                break
+        records.close()
+    except BaseException:
+        outputs.discard()
+        raise
     outputs.commit()
     if not quiet:
         typer.echo(_summary(counts, time.monotonic() - begun, scanner.model.device), err=True)
@@ -107,6 +114,13 @@ def predict(
         raise typer.Exit(128 + stop.number)
     if counts[Status.ERROR] or outputs.failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
+
+
+def _open_closed_streams() -> None:
+    """Stands in for streams that the caller has closed (`>&-`), to which nothing can be said."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
 
 
 class _StopSignal:

@@ -38,6 +38,10 @@ class TestReadingAFolder:
         (sample,) = dataset.read_samples(place(tmp_path, f"train/{name}"))
         assert sample == Sample(tmp_path / "train" / name, target, group, "train")
 
+    def test_passes_over_what_is_hidden_or_left_by_macos(self, tmp_path: Path) -> None:
+        place(tmp_path, "__MACOSX/NORMAL/._IM-1-1.jpeg", "NORMAL/.IM-1-1.jpeg", "NORMAL/IM-2-1.jpeg")
+        assert [sample.group for sample in dataset.read_samples(tmp_path)] == ["IM-2"]
+
     def test_takes_the_split_from_the_folder_or_leaves_it_open(self, tmp_path: Path) -> None:
         place(tmp_path, "test/NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg", "NORMAL/IM-3-1.jpeg")
         assert sorted(sample.split for sample in dataset.read_samples(tmp_path)) == ["", "test", "val"]

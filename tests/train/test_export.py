@@ -36,7 +36,9 @@ def images() -> np.ndarray:
 
 def write(path: Path, images: np.ndarray) -> Exported:
     network = Network(64)
-    card = export(network, CALIBRATION, FIGURES, images, path, name="trial", version="0.1.0", data_sha256="ab")
+    card = export(
+        network, CALIBRATION, FIGURES, images, path, name="trial", version="0.1.0", data_sha256="ab", source="Drawn."
+    )
     return path, card, network
 
 
@@ -97,10 +99,15 @@ def test_the_card_tells_figures_data_and_limits(
     samples = dataset.read_samples(make_dataset(20))
     figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES}
     card = replace(exported[1], figures=figures | {"stressed_specificity": (0.91234, 0.85, 0.93)})
-    write_card(card, Settings(), samples, tmp_path / "CARD.md")
+    write_card(card, Settings(), samples, "Drawn.", tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
     assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text
     assert "# Model card: trial 0.1.0" in text
     assert "120 pictures of 60 patients (40 normal, 40 bacterial, 40 viral)" in text
-    for phrase in ("not a medical device", "CC BY 4.0", "Threshold **0.61**", "Review band **0.5 to 0.7**"):
+    for phrase in (
+        "not a medical device",
+        "normal, 40 bacterial, 40 viral). Drawn.",
+        "Threshold **0.61**",
+        "Review band **0.5 to 0.7**",
+    ):
         assert phrase in text

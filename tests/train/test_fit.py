@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +39,11 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
         assert (run / part / "weights.pt").exists()
         assert list((run / part).glob("events.out.tfevents.*"))
 
-    digest = dataset.digest(samples, pixels)
-    logits, folds = out_of_fold_logits(run, samples, pixels, 32, digest)
+    logits, folds = out_of_fold_logits(run, samples, pixels, 32)
     assert logits["plain"].shape == logits["stressed"].shape == (36, 3)
     assert set(folds) == {0, 1}
     assert np.isfinite(logits["stressed"]).all()
-    network, settings = load_network(run, "all", 64, digest)
+    network, settings = load_network(run, "all", 64, samples, pixels)
     assert settings == SETTINGS
     assert not network.training
 
@@ -53,8 +53,11 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
         fit(samples, pixels, Settings(size=64, folds=2, epochs=3, batch_size=4), run, device="cpu", resume=True)
     with pytest.raises(FitError, match="was made with other data"):
         fit(samples, pixels + 1, SETTINGS, run, device="cpu", resume=True)
-    with pytest.raises(FitError, match="was trained on other data"):
-        out_of_fold_logits(run, samples, pixels, 32, "0" * 64)
+    with pytest.raises(FitError, match="was made with other data"):
+        out_of_fold_logits(run, samples, pixels + 1, 32)
+    regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
+    with pytest.raises(FitError, match="was made with other folds"):
+        out_of_fold_logits(run, regrouped, pixels, 32)
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
@@ -73,11 +76,14 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (killed / "all").exists()
-    subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True)
+    resumed = subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True, text=True)
+    assert "fold0" not in resumed.stderr
+    assert "fold1 1/3" not in resumed.stderr
+    assert "all 1/3" in resumed.stderr
 
     for part in parts(2):
-        whole, resumed = weights(tmp_path / "whole", part), weights(killed, part)
-        assert all(torch.equal(whole[key], resumed[key]) for key in whole), part
+        whole, after = weights(tmp_path / "whole", part), weights(killed, part)
+        assert all(torch.equal(whole[key], after[key]) for key in whole), part
 
 
 def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
