@@ -95,12 +95,15 @@ def export(
     from train.card import write_card
     from train.export import KERMANY
     from train.export import export as export_onnx
-    from train.validate import load_network, out_of_fold_logits
+    from train.fit import identify
+    from train.validate import load_network, load_settings, out_of_fold_logits
 
     samples, pixels = _training_data(data)
-    data_sha256 = dataset.digest(samples, pixels)
-    network, settings = load_network(run, "all", size, samples, pixels)
-    logits, folds = out_of_fold_logits(run, samples, pixels, size)
+    settings = load_settings(run)
+    folds = dataset.assign_folds(samples, settings.folds, settings.seed)
+    identity = identify(samples, pixels, settings, folds)
+    network = load_network(run, "all", size, identity)
+    logits = out_of_fold_logits(run, pixels, folds, size, identity)
     targets = np.array([sample.target for sample in samples])
     figures = out_of_fold_figures(logits, targets, folds, np.array([sample.group for sample in samples]))
     calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
@@ -115,7 +118,7 @@ def export(
         out,
         name=name,
         version=version,
-        data_sha256=data_sha256,
+        data_sha256=str(identity["data"]),
         source=source,
     )
     write_card(card, settings, samples, source, out.with_name("CARD.md"))

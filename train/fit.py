@@ -79,7 +79,7 @@ def fit(
     if device == "cuda" and not torch.cuda.is_available():
         raise FitError("PyTorch finds no CUDA device; train with --device cpu")
     folds = assign_folds(samples, settings.folds, settings.seed)
-    identity = identify(samples, pixels, settings)
+    identity = identify(samples, pixels, settings, folds)
     for fold, part in enumerate(parts(settings.folds)):
         folder = out / part
         if folder.exists() and not resume:
@@ -88,9 +88,10 @@ def fit(
         _fit_part(samples, pixels, held_out, settings, identity, folder, device)
 
 
-def identify(samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings) -> dict[str, object]:
+def identify(
+    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, folds: NDArray[np.int64]
+) -> dict[str, object]:
     """What a checkpoint must have been made from to be of use: settings, pictures, and who is in which fold."""
-    folds = assign_folds(samples, settings.folds, settings.seed)
     return {
         "settings": asdict(settings),
         "data": digest(samples, pixels),

@@ -13,8 +13,8 @@ import torch
 
 from train import dataset
 from train.errors import FitError
-from train.fit import Settings, fit, parts
-from train.validate import load_network, out_of_fold_logits
+from train.fit import Settings, fit, identify, parts
+from train.validate import load_network, load_settings, out_of_fold_logits
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
 
@@ -39,13 +39,14 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
         assert (run / part / "weights.pt").exists()
         assert list((run / part).glob("events.out.tfevents.*"))
 
-    logits, folds = out_of_fold_logits(run, samples, pixels, 32)
+    assert load_settings(run) == SETTINGS
+    folds = dataset.assign_folds(samples, 2, SETTINGS.seed)
+    identity = identify(samples, pixels, SETTINGS, folds)
+    logits = out_of_fold_logits(run, pixels, folds, 32, identity)
     assert logits["plain"].shape == logits["stressed"].shape == (36, 3)
     assert set(folds) == {0, 1}
     assert np.isfinite(logits["stressed"]).all()
-    network, settings = load_network(run, "all", 64, samples, pixels)
-    assert settings == SETTINGS
-    assert not network.training
+    assert not load_network(run, "all", 64, identity).training
 
     with pytest.raises(FitError, match="pass --resume to go on, or choose another"):
         fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
@@ -54,10 +55,11 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     with pytest.raises(FitError, match="was made with other data"):
         fit(samples, pixels + 1, SETTINGS, run, device="cpu", resume=True)
     with pytest.raises(FitError, match="was made with other data"):
-        out_of_fold_logits(run, samples, pixels + 1, 32)
+        load_network(run, "fold0", 32, identify(samples, pixels + 1, SETTINGS, folds))
     regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
+    other_folds = dataset.assign_folds(regrouped, 2, SETTINGS.seed)
     with pytest.raises(FitError, match="was made with other folds"):
-        out_of_fold_logits(run, regrouped, pixels, 32)
+        out_of_fold_logits(run, pixels, other_folds, 32, identify(regrouped, pixels, SETTINGS, other_folds))
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
