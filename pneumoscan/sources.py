@@ -1,41 +1,240 @@
-"""Which files to scan. Owns the walk; knows nothing of pixels."""
+"""Which files to scan: named files, directory walks, lists of names, shards. Knows nothing of pixels."""
 
+import fnmatch
 import os
-from collections.abc import Iterable, Iterator
+import re
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import chain, islice
+from typing import BinaryIO, NamedTuple
 
-SUFFIXES = (".jpeg", ".jpg", ".png")
-"""Endings, in lower case, of the files that a directory walk picks up. What a file really holds, its content tells."""
+PICTURES = ("*.jpeg", "*.jpg", "*.png")
+"""Names that a directory walk picks up unless told otherwise. What a file really holds, its content tells."""
+
+IN_MEMORY = 10_000
+"""Entries of one directory that are sorted in a list; more go through a temporary database on the disk."""
+
+LONGEST_NAME = 1 << 20
+"""Bytes after which a name in a list is given up. No system takes a path of a hundredth of that."""
+
+LIST_CHUNK = 1 << 16
+"""Bytes of a list that are asked for at once."""
+
+NUL = b"\0"
+USE_NULL = "do NULs end its names? Then use --null"
 
 
-def find_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[str]:
-    """Streams the files to scan: named files as they are, directories recursively in sorted order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a walk picks up, and which part of all inputs is scanned.
 
-    A named file is yielded whatever its suffix, and even if it does not exist: it is an input and gets its record.
-    In directories, hidden entries are passed over and links to directories are not followed. A directory that
-    cannot be listed is yielded itself, so that it is not silently left out.
+    Globs are those of `fnmatch`, whatever the case of letters. One without `/` is compared with the base name, one
+    with `/` with the path relative to the directory that was named, where `*` also stands for `/`. Globs concern what
+    walks find: a named file is always an input.
+
+    Attributes:
+        recursive: whether directories inside of those that are named are entered.
+        include: files must match one of these.
+        exclude: files and directories that match one of these are passed over; such a directory is not entered.
+        follow_links: whether symbolic links to directories are entered. One that leads back to a directory that it lies
+            in is not, so that the walk ends; a file that can be reached in several ways is found several times.
+        shard: (k, n) for only the k-th of n parts, 1 <= k <= n. To which part a file belongs depends on nothing but its
+            path relative to the named directory, or for a named file the path as given: not on the machine, the
+            mount point or the other files.
+
+    Raises:
+        ValueError: the shard does not exist.
+    """
+
+    recursive: bool = True
+    include: tuple[str, ...] = PICTURES
+    exclude: tuple[str, ...] = ()
+    follow_links: bool = False
+    shard: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            raise ValueError(f"there is no shard {self.shard[0]} of {self.shard[1]}: count from 1")
+
+    def takes(self, relative: str) -> bool:
+        """Whether a walk picks up a file, by its path relative to the named directory, with `/`."""
+        *directories, name = relative.split("/")
+        if directories and not self.recursive:
+            return False
+        above = ""
+        for part in (*directories, name):
+            above += part
+            if part.startswith(".") or _matches(self.exclude, part, above):
+                return False
+            above += "/"
+        in_shard = self.shard is None or _is_in_shard(relative, *self.shard)
+        return in_shard and _matches(self.include, name, relative)
+
+
+DEFAULT = Selection()
+
+
+def find_files(paths: Iterable[str | os.PathLike[str]], selection: Selection = DEFAULT) -> Iterator[str]:
+    """Streams the files to scan: named files as they are, directories in the order of their names' raw bytes.
+
+    A named file is yielded whatever its name, and even if it does not exist: it is an input and gets its record. A
+    named directory is walked, even if it is a link. In walks, hidden entries are passed over, and everything with a
+    matching name that is neither a directory nor a link to one is an input, broken links and pipes too. A directory
+    that cannot be listed is yielded itself, so that it is not silently left out.
+
+    Of each directory that is open on the way down, a bounded number of entries is in memory, however many it has.
     """
     for path in (os.fspath(path) for path in paths):
-        if os.path.isdir(path):
-            yield from _walk(path)
-        else:
-            yield path
+        found = _walk(path, selection) if os.path.isdir(path) else [_Entry(path, "", False)]
+        for entry in found:
+            if selection.shard is None or _is_in_shard(entry.relative or path, *selection.shard):
+                yield entry.path
 
 
-def _walk(directory: str) -> Iterator[str]:
+def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
+    r"""Streams the paths in a list, each as soon as its separator has come.
+
+    Empty names are passed over, the last name needs no separator, and lines may end in CR LF.
+
+    Args:
+        stream: where to read; a pipe that stays open will do.
+        separator: one byte, newline or NUL.
+
+    Raises:
+        ValueError: the list is separated otherwise: a name holds a NUL or does not end within 1 MiB.
+        OSError: the stream cannot be read.
+    """
+    # Of a buffered stream, read() would wait for a full chunk.
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    rest = b""
+    while chunk := read(LIST_CHUNK):
+        *names, rest = (rest + chunk).split(separator)
+        yield from _decode(names, separator)
+        if len(rest) > LONGEST_NAME:
+            raise ValueError(
+                "the list holds a name of more than 1 MiB: "
+                + ("do newlines end its names? Then leave out --null" if separator == NUL else USE_NULL)
+            )
+    yield from _decode([rest], separator)
+
+
+def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:
+    for name in names:
+        if NUL in name:
+            raise ValueError(f"the list holds a name with a NUL in it: {USE_NULL}")
+        if name := name if separator == NUL else name.removesuffix(b"\r"):
+            yield os.fsdecode(name)
+
+
+class _Entry(NamedTuple):
+    """Something found, and its path relative to the named directory, with `/`; empty for what was named itself."""
+
+    path: str
+    relative: str
+    is_directory: bool
+
+
+_Row = tuple[bytes, bool]
+"""An entry's name, and whether it is a directory to be entered."""
+
+
+def _walk(root: str, selection: Selection) -> Iterator[_Entry]:
     """Depth first, with a stack of its own, since directories may be nested deeper than calls."""
-    stack = [(directory, True)]
+    named = _Entry(root, "", True)
+    stack = [(named, _identity(root), _list(named, selection))]
     while stack:
-        path, is_directory = stack.pop()
-        if not is_directory:
-            yield path
-            continue
+        directory, _, entries = stack[-1]
         try:
-            with os.scandir(path) as found:
-                entries = sorted(found, key=lambda entry: os.fsencode(entry.name), reverse=True)
+            entry = next(entries, None)
         except OSError:
-            yield path
-            continue
-        for entry in entries:
-            is_directory = entry.is_dir(follow_symlinks=False)
-            if not entry.name.startswith(".") and (is_directory or entry.name.lower().endswith(SUFFIXES)):
-                stack.append((entry.path, is_directory))
+            yield directory
+            entry = None
+        if entry is None:
+            stack.pop()
+        elif not entry.is_directory:
+            yield entry
+        else:
+            # Only links make loops. Without them nothing is compared, since some file systems number files badly.
+            identity = _identity(entry.path) if selection.follow_links else None
+            if identity is None or all(identity != ancestor for _, ancestor, _ in stack):
+                stack.append((entry, identity, _list(entry, selection)))
+
+
+def _identity(directory: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(directory)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _list(directory: _Entry, selection: Selection) -> Iterator[_Entry]:
+    """What the selection takes of one directory, sorted.
+
+    Raises:
+        OSError: the directory cannot be listed.
+    """
+    prefix = directory.relative and directory.relative + "/"
+    for name, is_directory in _sorted(partial(_scan, directory.path, prefix, selection)):
+        text = os.fsdecode(name)
+        yield _Entry(os.path.join(directory.path, text), prefix + text, is_directory)
+
+
+def _scan(path: str, prefix: str, selection: Selection) -> Generator[_Row]:
+    with os.scandir(path) as found:
+        for entry in found:
+            relative = prefix + entry.name
+            if entry.name.startswith(".") or _matches(selection.exclude, entry.name, relative):
+                continue
+            try:
+                is_directory, is_link = entry.is_dir(), entry.is_symlink()
+            except OSError:  # such as a link to itself: no more a directory than one that leads nowhere
+                is_directory, is_link = False, False
+            if is_directory:
+                if selection.recursive and (selection.follow_links or not is_link):
+                    yield os.fsencode(entry.name), True
+            elif _matches(selection.include, entry.name, relative):
+                yield os.fsencode(entry.name), False
+
+
+def _matches(globs: tuple[str, ...], name: str, relative: str) -> bool:
+    names, paths = _compiled(globs)
+    return bool(names.match(name) or paths.match(relative))
+
+
+@lru_cache
+def _compiled(globs: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """One expression for base names and one for relative paths; without globs, it matches nothing."""
+    kinds = ([glob for glob in globs if "/" not in glob], [glob for glob in globs if "/" in glob])
+    names, paths = (re.compile("|".join(map(fnmatch.translate, kind)) or "(?!)", re.IGNORECASE) for kind in kinds)
+    return names, paths
+
+
+def _sorted(scan: Callable[[], Generator[_Row]]) -> Iterator[_Row]:
+    """The rows of a scan, sorted, in bounded memory; the scan is over before the first is yielded."""
+    rows = scan()
+    few = list(islice(rows, IN_MEMORY + 1))
+    if len(few) <= IN_MEMORY:
+        yield from sorted(few)
+        return
+
+    import sqlite3  # takes its time, and few directories need it
+
+    last = b""
+    try:
+        # A generator may be closed by another thread than the one that began it.
+        with closing(sqlite3.connect("", check_same_thread=False)) as database:
+            database.execute("CREATE TABLE entries (name BLOB, is_directory INTEGER)")
+            database.executemany("INSERT INTO entries VALUES (?, ?)", chain(few, rows))
+            for last, is_directory in database.execute("SELECT name, is_directory FROM entries ORDER BY name"):
+                yield last, bool(is_directory)
+    except sqlite3.Error:  # such as no room for temporary files: memory is what is left
+        rows.close()
+        yield from (row for row in sorted(scan()) if row[0] > last)
+
+
+def _is_in_shard(key: str, part: int, parts: int) -> bool:
+    return zlib.crc32(os.fsencode(key)) % parts == part - 1
