@@ -1,7 +1,9 @@
 """What is said of one input: `Record`, its statuses, error codes and schema version. Knows nothing of formats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 SCHEMA_VERSION = 1
 
@@ -46,44 +48,59 @@ class ErrorCode(StrEnum):
     """With status `rejected`."""
 
 
+def _field(meaning: str, **options: Any) -> Any:
+    """A field with its meaning, from which schema and documentation are made, and its range (`minimum`, `maximum`)."""
+    default = {"default": options.pop("default")} if "default" in options else {}
+    return field(metadata={"meaning": meaning, **options}, **default)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One input path's result. The fields' order is the order of CSV columns and JSON keys.
 
-    Attributes:
-        path: as found; relative inputs stay relative.
-        status: `ok`, `rejected` or `error`.
-        label: verdict at `threshold`; None unless `ok`.
-        probability: calibrated probability of pneumonia, `p_bacterial + p_viral`, 0 to 1; None unless `ok`.
-        p_normal, p_bacterial, p_viral: class probabilities, 0 to 1, summing to 1; None unless `ok`.
-        subtype: the likelier kind; only for PNEUMONIA.
-        review: True when a person must look: the probability lies in the model's ambiguous band.
-        outlier_score: how little this looks like a chest X-ray; None on `error`, or where the model has none.
-        width, height: of the original in pixels; None if unknown.
-        error: code of what went wrong; None when `ok`.
-        message: a sentence; None when there is nothing to say.
-        model, model_sha256: name-version of the model, and the digest of its file (hexadecimal).
-        threshold: probability at and above which the label is PNEUMONIA.
-        device: what ran the network: `cpu` or `cuda`; None when none did.
-        schema: `SCHEMA_VERSION`.
+    Each field's metadata holds its `meaning`; `pneumoscan.schema` makes the JSON Schema and the table in the README
+    of them.
     """
 
-    path: str
-    status: Status
-    label: Label | None = None
-    probability: float | None = None
-    p_normal: float | None = None
-    p_bacterial: float | None = None
-    p_viral: float | None = None
-    subtype: Subtype | None = None
-    review: bool = False
-    outlier_score: float | None = None
-    width: int | None = None
-    height: int | None = None
-    error: ErrorCode | None = None
-    message: str | None = None
-    model: str
-    model_sha256: str
-    threshold: float
-    device: str | None = None
-    schema: int = SCHEMA_VERSION
+    path: str = _field("as found; relative inputs stay relative")
+    status: Status = _field("`ok`, `rejected` (readable, but not a chest X-ray that the model may judge) or `error`")
+    label: Label | None = _field("`NORMAL` or `PNEUMONIA`; null unless `ok`", default=None)
+    probability: float | None = _field(
+        "calibrated probability of pneumonia, `p_bacterial` + `p_viral`; null unless `ok`",
+        default=None,
+        minimum=0,
+        maximum=1,
+    )
+    p_normal: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
+    p_bacterial: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
+    p_viral: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
+    subtype: Subtype | None = _field("`bacterial` or `viral`, the likelier one; only for PNEUMONIA", default=None)
+    review: bool = _field(
+        "true when a person must look: the probability lies in the model's ambiguous band", default=False
+    )
+    outlier_score: float | None = _field(
+        "how little this looks like a chest X-ray; null on `error`, and with models that have no such score",
+        default=None,
+    )
+    width: int | None = _field("of the original in pixels, as displayed; null if unknown", default=None, minimum=0)
+    height: int | None = _field("of the original in pixels, as displayed; null if unknown", default=None, minimum=0)
+    bytes: int | None = _field("size of the file that was read; null if it could not be", default=None, minimum=0)
+    modified: str | None = _field(
+        "when the file that was read was last modified, UTC, to the nanosecond; null if it could not be read",
+        default=None,
+    )
+    error: ErrorCode | None = _field("code of what went wrong; null when `ok`", default=None)
+    message: str | None = _field("a sentence; null when there is nothing to say", default=None)
+    model: str = _field("name and version")
+    model_sha256: str = _field("digest of the model file, hexadecimal")
+    threshold: float = _field("probability from which on the label is PNEUMONIA", minimum=0, maximum=1)
+    device: str | None = _field("what ran the network, `cpu` or `cuda`; null when none did", default=None)
+    schema: int = _field("version of this list", default=SCHEMA_VERSION, minimum=SCHEMA_VERSION, maximum=SCHEMA_VERSION)
+
+
+def timestamp(nanoseconds: int) -> str:
+    """Nanoseconds since the epoch as ISO 8601 in UTC, `2026-11-21T06:03:51.000000000Z`; years 1 to 9999."""
+    seconds, rest = divmod(nanoseconds, 10**9)
+    earliest, latest = -62135596800, 253402300799
+    moment = datetime.fromtimestamp(min(max(seconds, earliest), latest), UTC)
+    return f"{moment.isoformat()[:19]}.{rest:09}Z"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pneumoscan import decode
 from pneumoscan.decode import DecodeError, Picture
 from pneumoscan.model import Device, Model
-from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
+from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from pneumoscan.sources import find_files
 
 DECIMALS = 6
@@ -25,6 +25,15 @@ BATCHES_AHEAD = 2
 """Batches decoded before their turn, and batches waiting to be judged: enough to keep both busy, little to hold."""
 
 log = logging.getLogger(__name__)
+
+
+class Input(NamedTuple):
+    """A file that was read and decoded, or failed to be: size in bytes and modification time where they are known."""
+
+    path: str
+    result: Picture | DecodeError
+    bytes: int | None = None
+    modified: str | None = None
 
 
 class Score(NamedTuple):
@@ -76,7 +85,7 @@ class Scanner:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
         self.threshold = self.model.card.threshold if threshold is None else threshold
-        self._batch_size = batch_size or DEFAULT_BATCH_SIZE
+        self._batch_size = self._largest_batch = batch_size or DEFAULT_BATCH_SIZE
         self._workers = workers or available_cores()
         self._max_pixels = max_pixels
         card = self.model.card
@@ -84,57 +93,75 @@ class Scanner:
             Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
         )
 
-    def scan(self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Generator[Record]:
+    def scan(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, walk: bool = True
+    ) -> Generator[Record]:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
         input is told in its record; it stops nothing and changes no other input's score.
+
+        Args:
+            paths: files and directories.
+            walk: whether directories are walked; otherwise each path is a file.
         """
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         decoders = ThreadPoolExecutor(self._workers, "decode")
         judge = ThreadPoolExecutor(1, "judge")
         judging: deque[Future[list[Record]]] = deque()
+        wait = True
         try:
-            decoded = self._decode_ahead(find_files(paths), decoders)
+            found = find_files(paths) if walk else (os.fspath(path) for path in paths)
+            decoded = self._decode_ahead(found, decoders)
             while batch := list(islice(decoded, self._batch_size)):
                 judging.append(judge.submit(self._judge, batch))
                 if len(judging) > BATCHES_AHEAD:
                     yield from judging.popleft().result()
             while judging:
                 yield from judging.popleft().result()
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException:  # an interruption, which a read that hangs must not delay
+            wait = False
+            raise
         finally:
             for pool in (decoders, judge):
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(wait, cancel_futures=True)
 
-    def _decode_ahead(
-        self, paths: Iterator[str], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[str, Picture | DecodeError]]:
+    def _decode_ahead(self, paths: Iterator[str], pool: ThreadPoolExecutor) -> Iterator[Input]:
         """Decodes in the pool and yields in order, never holding more than a bounded number of results."""
         ahead = self._workers + BATCHES_AHEAD * self._batch_size
-        waiting: deque[tuple[str, Future[Picture | DecodeError]]] = deque()
+        waiting: deque[Future[Input]] = deque()
         for path in paths:
-            waiting.append((path, pool.submit(self._decode, path)))
+            waiting.append(pool.submit(self._decode, path))
             if len(waiting) > ahead:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        for first, future in waiting:
-            yield first, future.result()
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
-    def _decode(self, path: str) -> Picture | DecodeError:
+    def _decode(self, path: str) -> Input:
         try:
-            return decode.decode(decode.read(path), self.model.card.input_size, max_pixels=self._max_pixels)
+            file = decode.read(path)
         except DecodeError as error:
-            return error
+            return Input(path, error)
+        result: Picture | DecodeError
+        try:
+            result = decode.decode(file.data, self.model.card.input_size, max_pixels=self._max_pixels)
+        except DecodeError as error:
+            result = error
+        return Input(path, result, len(file.data), timestamp(file.modified))
 
-    def _judge(self, batch: list[tuple[str, Picture | DecodeError]]) -> list[Record]:
-        pictures = [result for _, result in batch if isinstance(result, Picture)]
-        verdicts = iter(self._predict(np.stack([picture.pixels for picture in pictures])) if pictures else ())
+    def _judge(self, batch: list[Input]) -> list[Record]:
+        pictures = [each.result for each in batch if isinstance(each.result, Picture)]
+        scores: Iterator[Score | str] = iter(
+            self._predict(np.stack([picture.pixels for picture in pictures])) if pictures else ()
+        )
         return [
-            self._failure(path, result)
-            if isinstance(result, DecodeError)
-            else self._verdict(path, result, next(verdicts))
-            for path, result in batch
+            self._failure(each, each.result)
+            if isinstance(each.result, DecodeError)
+            else self._verdict(each, each.result, next(scores))
+            for each in batch
         ]
 
     def _predict(self, images: NDArray[np.uint8]) -> list[Score | str]:
@@ -142,6 +169,9 @@ class Scanner:
 
         A batch that fails is tried again in halves: that finds memory enough, or the one picture at fault.
         """
+        if len(images) > self._largest_batch:
+            middle = len(images) // 2
+            return self._predict(images[:middle]) + self._predict(images[middle:])
         try:
             probabilities, scores = self.model.predict(images)
         except Exception as error:  # ONNX Runtime's errors share no base class
@@ -149,7 +179,10 @@ class Scanner:
                 return [f"the network failed: {error}"]
             log.warning("a batch of %d failed, trying halves: %s", len(images), error)
             middle = len(images) // 2
-            return self._predict(images[:middle]) + self._predict(images[middle:])
+            halves = self._predict(images[:middle]) + self._predict(images[middle:])
+            if not any(isinstance(half, str) for half in halves):  # it was the size, so that it would fail again
+                self._largest_batch = min(self._largest_batch, len(images) - middle)
+            return halves
         return [
             Score(probabilities[i], None if scores is None else float(scores[i]))
             if np.isfinite(probabilities[i]).all()
@@ -157,9 +190,11 @@ class Scanner:
             for i in range(len(images))
         ]
 
-    def _failure(self, path: str, error: DecodeError) -> Record:
+    def _failure(self, file: Input, error: DecodeError) -> Record:
         return self._new_record(
-            path=path,
+            path=file.path,
+            bytes=file.bytes,
+            modified=file.modified,
             status=Status.ERROR,
             error=error.code,
             message=str(error),
@@ -167,9 +202,17 @@ class Scanner:
             height=error.height,
         )
 
-    def _verdict(self, path: str, picture: Picture, score: Score | str) -> Record:
+    def _verdict(self, file: Input, picture: Picture, score: Score | str) -> Record:
         """The record of a decoded picture."""
-        new = partial(self._new_record, path=path, width=picture.width, height=picture.height, device=self.model.device)
+        new = partial(
+            self._new_record,
+            path=file.path,
+            width=picture.width,
+            height=picture.height,
+            bytes=file.bytes,
+            modified=file.modified,
+            device=self.model.device,
+        )
         if isinstance(score, str):
             return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)
         card = self.model.card

@@ -1,202 +1,27 @@
-"""How records are written: CSV, JSON, JSON Lines, or a table to look at. Knows nothing of scanning."""
+"""Where records go: files that are never half written, pipes, standard output. Knows nothing of scanning."""
 
-import csv
-import json
 import os
+import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, astuple, fields
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Protocol
 
+from pneumoscan.formats import ENCODINGS, Format
+from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
 
-COLUMNS = tuple(field.name for field in fields(Record))
-TABLE_ROWS = 1000
-"""Rows that a table shows; beyond, nobody reads on, and a scan may have millions."""
 
-
-class Format(StrEnum):
-    """Ways to write records."""
-
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    TABLE = "table"
-
-
-SUFFIXES = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
-
-
-class Writer(Protocol):
-    """Puts records into an open text stream, which it does not close."""
-
-    def write(self, record: Record) -> None:
-        """Appends one record."""
-
-    def finish(self) -> None:
-        """Completes the text, so that what was written so far is valid."""
-
-
-class CsvWriter:
-    """Comma-separated values after RFC 4180, with a header; None is empty, booleans are true and false."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._csv = csv.writer(_UnixLines(stream), lineterminator="\r\n")
-        self._csv.writerow(COLUMNS)
-
-    def write(self, record: Record) -> None:
-        """Appends one row."""
-        self._csv.writerow([str(value).lower() if isinstance(value, bool) else value for value in astuple(record)])
-
-    def finish(self) -> None:
-        """Nothing is open."""
-
-
-class _UnixLines:
-    """Ends lines as Unix does for a CSV writer that must itself end them otherwise, or it would not quote a bare CR."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, row: str) -> int:
-        return self._stream.write(row.removesuffix("\r\n") + "\n")
-
-
-class JsonWriter:
-    """One array of objects, one object a line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._before = "[\n"
-
-    def write(self, record: Record) -> None:
-        """Appends one element."""
-        self._stream.write(self._before + json.dumps(asdict(record)))
-        self._before = ",\n"
-
-    def finish(self) -> None:
-        """Closes the array."""
-        self._stream.write("[]\n" if self._before == "[\n" else "\n]\n")
-
-
-class JsonLinesWriter:
-    """One object a line, each flushed as soon as it is written."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, record: Record) -> None:
-        """Appends one line."""
-        self._stream.write(json.dumps(asdict(record)) + "\n")
-        self._stream.flush()
-
-    def finish(self) -> None:
-        """Nothing is open."""
-
-
-class TableWriter:
-    """A table for people, drawn at the end. Names are shown inert, whatever they hold."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._records: list[Record] = []
-        self._left_out = 0
-
-    def write(self, record: Record) -> None:
-        """Keeps one row."""
-        if len(self._records) < TABLE_ROWS:
-            self._records.append(record)
-        else:
-            self._left_out += 1
-
-    def finish(self) -> None:
-        """Draws the table."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(
-            "file",
-            "result",
-            "pneumonia",
-            "subtype",
-            "note",
-            box=None,
-            header_style="bold",
-            collapse_padding=True,
-            pad_edge=False,
-        )
-        table.columns[0].overflow = "fold"
-        table.columns[2].justify = "right"
-        for record in self._records:
-            result = record.label or record.status
-            style = {"PNEUMONIA": "red", "NORMAL": "green"}.get(result, "yellow")
-            score = "" if record.probability is None else f"{record.probability:.1%}"
-            note = ": ".join(filter(None, (record.error, record.message))) or ("review" if record.review else "")
-            table.add_row(
-                Text(printable(record.path)), Text(result, style), score, record.subtype or "", Text(printable(note))
-            )
-        console = Console(file=self._stream, highlight=False)
-        console.print(table)
-        if self._left_out:
-            console.print(f"… and {self._left_out:,} more. Write them to a file with -o.")
-
-
-WRITERS: dict[Format, Callable[[TextIO], Writer]] = {
-    Format.CSV: CsvWriter,
-    Format.JSON: JsonWriter,
-    Format.JSONL: JsonLinesWriter,
-    Format.TABLE: TableWriter,
-}
-
-
-def printable(text: str) -> str:
-    """The text with everything that a terminal might obey, or cannot show, as an escape sequence to read."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-class Sink:
-    """One output of a scan: standard output, or a file that appears whole or not at all.
-
-    JSON Lines go straight into their file, so that others can follow it; a CSV or JSON array is written beside its
-    place and moved there when it is complete. Links are followed; pipes and devices are written to as they are.
-    """
-
-    def __init__(self, target: Path | None, format: Format) -> None:
-        """Opens the output.
-
-        Args:
-            target: the file, or None for standard output.
-            format: what to write.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        self._target = None if target is None else Path(os.path.realpath(target))
-        self._partial: Path | None = None
-        options: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-        if self._target is None:
-            self._stream: TextIO = sys.stdout
-            if hasattr(sys.stdout, "reconfigure"):
-                sys.stdout.reconfigure(**options)
-        elif format is Format.JSONL or (self._target.exists() and not self._target.is_file()):
-            self._stream = self._target.open("a", **options)
-        else:
-            self._stream, self._partial = _open_beside(self._target, options)
-        self._format = format
-        self._writer: Writer | None = None
+class Sink(Protocol):
+    """One output of a scan."""
 
     def write(self, record: Record) -> None:
         """Writes one record.
 
         Raises:
-            OSError: it could not be written.
+            OSError: it could not be written; what was written before is not harmed.
         """
-        self._begin().write(record)
 
     def commit(self) -> None:
         """Completes the output with the records written so far, on the disk and in its place.
@@ -204,43 +29,222 @@ class Sink:
         Raises:
             OSError: it could not be completed.
         """
-        self._begin().finish()
-        self._stream.flush()
-        if self._target is None:
-            return
-        if self._target.is_file() or self._partial is not None:
-            os.fsync(self._stream.fileno())
-        self._stream.close()
-        if self._partial is not None:
-            self._partial.replace(self._target)
 
     def discard(self) -> None:
-        """Leaves what was at the output's place before, where nothing was written to it yet."""
-        if self._target is not None:
+        """Lets go of the output. A file at its place to which nothing was written stays as it was."""
+
+
+def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None) -> Sink:
+    """Opens an output.
+
+    Args:
+        target: the file; None for standard output. Links are followed; pipes and devices are written to as they are.
+        format: what to write.
+        ledger: of a file that is to be gone on with.
+
+    Raises:
+        OSError: it cannot be written.
+        ModuleNotFoundError: the format needs a library that is not installed; the message says which.
+    """
+    if format is Format.TABLE:
+        from pneumoscan.table import TableSink
+
+        return TableSink(sys.stdout)
+    if target is None:
+        return StreamSink(sys.stdout.fileno(), format, close=False)
+    if not is_file(target):
+        return StreamSink(os.open(target, os.O_WRONLY), format)
+    target = Path(os.path.realpath(target))
+    if format is Format.PARQUET:
+        from pneumoscan.parquet import ParquetSink
+
+        return ParquetSink(target)
+    return FileSink(target, format, ledger)
+
+
+def is_file(target: Path) -> bool:
+    """Whether an output is, or would become, a regular file; a pipe or device is not."""
+    return target.is_file() or not target.exists()
+
+
+def growing_place(target: Path, format: Format) -> Path:
+    """Where a file grows: JSON Lines in their place, so that others can follow them, anything else beside it."""
+    return target if format is Format.JSONL else target.with_name(f".{target.name}.partial")
+
+
+class FileSink:
+    """A file of CSV, JSON or JSON Lines, in which each record is whole or not at all.
+
+    What grows beside its place is moved there when it is complete; after a kill a ledger can go on with it.
+    """
+
+    def __init__(self, target: Path, format: Format, ledger: Ledger | None = None) -> None:
+        """Opens the file, and changes nothing in it before the first record.
+
+        Args:
+            target: the file; no link.
+            format: CSV, JSON or JSON Lines.
+            ledger: of what the file holds already (not for JSON); without it the file begins anew.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._target = target
+        self._encoding = ENCODINGS[format]
+        self._ledger = ledger
+        self._place = growing_place(target, format)
+        self._is_new = not self._place.exists()
+        if ledger is not None and ledger.path != self._place:
+            self._grow_from(ledger)
+        # Unbuffered: what is written has left this process, and can be cut back to whole records.
+        self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115
+        _copy_mode(target, self._place)
+        self._is_begun = False
+        self._between = b""
+        self._last = self._whole = 0  # bytes up to the last record, and up to its end
+
+    def write(self, record: Record) -> None:
+        """Writes one record, but not again what the file says of this input already."""
+        self._begin()
+        line = self._encoding.record(record)
+        if self._ledger is not None and self._ledger.holds(record.path, line):
+            return
+        start = self._whole
+        self._append(self._between + line)
+        self._last = start
+        self._between = self._encoding.between
+        if self._ledger is not None:
+            self._ledger.note(start, self._whole, asdict(record))
+
+    def commit(self) -> None:
+        """Ends the file and puts it in its place."""
+        self._begin()
+        try:
+            self._append(self._encoding.end)
+        except OSError:  # the disk is full: where the last record lay there is room
+            self._cut(self._last)
+            self._append(self._encoding.end)
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if self._ledger is not None and self._ledger.superseded:
+            self._tidy(self._ledger)
+        elif self._place != self._target:
+            self._place.replace(self._target)
+        _sync(self._target.parent)
+
+    def discard(self) -> None:
+        """Closes the file. Records that have been written stay where they are, for a run that resumes."""
+        with suppress(OSError):
+            self._file.close()
+        if self._is_new and not self._is_begun:
+            self._place.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        """Makes the file ready for records: no sooner than it must, since that empties an older one."""
+        if not self._is_begun:
+            self._is_begun = True
+            self._cut(0 if self._ledger is None else self._ledger.end)
+            if self._whole == 0:
+                self._append(self._encoding.begin)
+
+    def _append(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
             with suppress(OSError):
-                self._stream.close()
-        if self._partial is not None:
-            self._partial.unlink(missing_ok=True)
+                self._cut(self._whole)
+            raise
+        self._whole += len(data)
 
-    def _begin(self) -> Writer:
-        """The writer; made on first use, so that an older file is emptied no sooner than it must be."""
-        if self._writer is None:
-            if self._target is not None and self._partial is None and self._target.is_file():
-                self._stream.truncate(0)
-            self._writer = WRITERS[self._format](self._stream)
-        return self._writer
+    def _cut(self, end: int) -> None:
+        self._file.truncate(end)
+        self._file.seek(end)
+        self._whole = end
+
+    def _grow_from(self, ledger: Ledger) -> None:
+        """Begins what grows beside the place with a copy of the file there, whole as soon as it has its name."""
+        if ledger.path.exists():
+            copy = _rewritten(self._target)
+            shutil.copyfile(ledger.path, copy)
+            copy.replace(self._place)
+            self._is_new = False
+        ledger.path = self._place
+
+    def _tidy(self, ledger: Ledger) -> None:
+        """Writes the file anew with one record for each input, in the order in which they were first found."""
+        tidy = _rewritten(self._target)
+        try:
+            with tidy.open("wb") as file:
+                file.write(self._encoding.begin)
+                file.writelines(ledger.in_order())
+                file.flush()
+                os.fsync(file.fileno())
+            _copy_mode(self._place, tidy)
+            tidy.replace(self._target)
+        except OSError:
+            tidy.unlink(missing_ok=True)
+            raise
+        if self._place != self._target:
+            self._place.unlink()
 
 
-def _open_beside(target: Path, options: dict[str, Any]) -> tuple[TextIO, Path]:
-    """A new file in the same directory, with the permissions that the target has or would have."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
-    partial = Path(name)
+class StreamSink:
+    """Standard output, a pipe or a device: each record goes out at once."""
+
+    def __init__(self, descriptor: int, format: Format, *, close: bool = True) -> None:
+        """Takes an open file descriptor, and whether it is to be closed at the end."""
+        self._descriptor = descriptor
+        self._close = close
+        self._encoding = ENCODINGS[format]
+        self._before = self._encoding.begin
+
+    def write(self, record: Record) -> None:
+        """Sends one record."""
+        self._send(self._before + self._encoding.record(record))
+        self._before = self._encoding.between
+
+    def commit(self) -> None:
+        """Sends the end."""
+        if self._before is self._encoding.begin:
+            self._send(self._before)
+        self._send(self._encoding.end)
+        self.discard()
+
+    def discard(self) -> None:
+        """Closes the stream."""
+        if self._close:
+            self._close = False
+            os.close(self._descriptor)
+
+    def _send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal might obey, or cannot show, as an escape sequence to read."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _rewritten(target: Path) -> Path:
+    """Where a file is written that replaces another as soon as it is whole."""
+    return target.with_name(f".{target.name}.new")
+
+
+def _copy_mode(source: Path, target: Path) -> None:
+    if source != target:
+        with suppress(OSError):
+            target.chmod(source.stat().st_mode)
+
+
+def _sync(directory: Path) -> None:
+    """Puts the names in a directory on the disk, where the system can."""
     with suppress(OSError):
-        partial.chmod(target.stat().st_mode if target.exists() else 0o666 & ~_umask())
-    return os.fdopen(handle, "w", **options), partial
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -48,6 +48,20 @@ def flat(tmp_path: Path) -> Callable[[str, int], Path]:
 
 
 @pytest.fixture
+def many(flat: Callable[[str, int], Path], tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a folder of that many pictures, all links to one of p(pneumonia) = 0.2."""
+
+    def make(count: int) -> Path:
+        folder = tmp_path / "many"
+        first = flat("many/0000000.png", 51)
+        for number in range(1, count):
+            os.link(first, folder / f"{number:07}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
 def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the program as a user would, in a process of its own, with its output captured as in a pipe."""
 

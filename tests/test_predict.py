@@ -18,10 +18,11 @@ import pytest
 from PIL import Image
 
 from pneumoscan.cli.exits import Exit
-from pneumoscan.sinks import COLUMNS
+from pneumoscan.formats import COLUMNS
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Flat = Callable[[str, int], Path]
+Many = Callable[[int], Path]
 
 
 @pytest.fixture
@@ -88,7 +89,11 @@ class TestOutput:
 
     def test_summarises_on_standard_error(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         result = predict(flat("a.png", 51), flat("b.png", 204), flat("c.png", 127), tmp_path / "gone.jpg")
-        assert re.search(r"4 scanned in [\d.]+ s on cpu: 2 normal, 1 pneumonia, 1 error; 1 for review\.", result.stderr)
+        assert re.search(
+            r"^4 scanned: 2 normal, 1 pneumonia, 1 error; 1 for review\. [\d.]+ s on cpu\.$",
+            result.stderr,
+            re.MULTILINE,
+        )
         assert "not a medical device" in result.stderr
 
     def test_names_inputs_as_they_were_named(self, predict: Run, flat: Flat) -> None:
@@ -165,14 +170,14 @@ class TestExitCode:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ([], "Missing argument"),
+            ([], "name images or directories"),
             ([""], "a path is empty"),
             (["x", "--threshold", "2"], "should be less than or equal to 1"),
             (["x", "--batch-size", "0"], "should be greater than or equal to 1"),
             (["x", "--workers", "0"], "should be greater than or equal to 1"),
             (["x", "--device", "tpu"], "'tpu' is not one of"),
             (["x", "-f", "xml"], "'xml' is not one of"),
-            (["x", "-o", "o.xml"], "name the file .csv, .json or .jsonl, or add --format"),
+            (["x", "-o", "o.xml"], "name the file .csv, .json, .jsonl or .parquet, or add --format"),
             (["x", "-o", "no/o.csv"], "there is no directory no"),
             (["x", "-o", "o.csv", "-f", "json"], "json fits no output"),
             (["x", "--nonsense"], "No such option"),
@@ -234,12 +239,11 @@ class TestInterruption:
         ("name", "code"), [("SIGINT", Exit.INTERRUPTED), ("SIGTERM", Exit.TERMINATED), ("SIGHUP", Exit.HANGUP)]
     )
     def test_writes_what_is_finished_and_says_so_in_the_exit_code(
-        self, flat: Flat, tmp_path: Path, tiny_model: Path, name: str, code: Exit
+        self, many: Many, tmp_path: Path, tiny_model: Path, name: str, code: Exit
     ) -> None:
-        path = flat("a.png", 51)
         outputs = [tmp_path / "o.jsonl", tmp_path / "o.csv", tmp_path / "o.json"]
         command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
-        command += [path] * 20_000
+        command += [many(20_000)]
         command += [word for output in outputs for word in ("-o", output)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         _wait_for(lambda: outputs[0].exists() and outputs[0].stat().st_size > 0)
@@ -253,21 +257,18 @@ class TestInterruption:
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
     @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
-    def test_by_a_hangup_does_not_happen_under_nohup(self, flat: Flat, tmp_path: Path, tiny_model: Path) -> None:
+    def test_by_a_hangup_does_not_happen_under_nohup(self, many: Many, tmp_path: Path, tiny_model: Path) -> None:
         output = tmp_path / "o.jsonl"
         command = ["nohup", sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
-        process = subprocess.Popen([*command, *[flat("a.png", 51)] * 3000, "-o", output], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([*command, many(3000), "-o", output], stderr=subprocess.DEVNULL)
         _wait_for(lambda: output.exists() and output.stat().st_size > 0)
         process.send_signal(signal.SIGHUP)
         assert process.wait(timeout=60) == Exit.OK
         assert len(lines(output.read_text())) == 3000
 
-    def test_by_a_reader_who_has_seen_enough_is_quiet(self, flat: Flat, tiny_model: Path) -> None:
-        path = flat("a.png", 51)
+    def test_by_a_reader_who_has_seen_enough_is_quiet(self, many: Many, tiny_model: Path) -> None:
         command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
-        process = subprocess.Popen(
-            [*command, *[path] * 5000], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        process = subprocess.Popen([*command, many(5000)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -278,11 +279,11 @@ class TestInterruption:
         assert "Traceback" not in errors
         assert "cannot write" not in errors
 
-    def test_by_a_reader_does_not_stop_the_file(self, flat: Flat, tiny_model: Path, tmp_path: Path) -> None:
-        path, output = flat("a.png", 51), tmp_path / "o.csv"
+    def test_by_a_reader_does_not_stop_the_file(self, many: Many, tiny_model: Path, tmp_path: Path) -> None:
+        output = tmp_path / "o.csv"
         command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
         process = subprocess.Popen(
-            [*command, *[path] * 2000, "-o", "-", "-o", output], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*command, many(2000), "-o", "-", "-o", output], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         assert process.stdout is not None
         process.stdout.close()

@@ -14,7 +14,7 @@ import pytest
 from pneumoscan.cli.exits import Exit
 from pneumoscan.model import Model
 from pneumoscan.records import ErrorCode
-from pneumoscan.sinks import COLUMNS
+from pneumoscan.formats import COLUMNS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from pneumoscan import Scanner
 from pneumoscan.model import Prediction
-from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
+from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from tests.tiny_model import write_model
 
 Flat = Callable[[str, int], Path]
@@ -36,6 +36,8 @@ class TestARecord:
                 outlier_score=0.8,
                 width=40,
                 height=30,
+                bytes=path.stat().st_size,
+                modified=timestamp(path.stat().st_mtime_ns),
                 model="tiny-1.2.3",
                 model_sha256=scanner.model.sha256,
                 threshold=0.5,

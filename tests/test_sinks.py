@@ -1,78 +1,42 @@
-import csv
-import io
-import json
 import os
 import stat
 import threading
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
-from pneumoscan.sinks import COLUMNS, TABLE_ROWS, CsvWriter, Format, Sink, TableWriter, printable
-
-ILL = Record(
-    path="a.jpg",
-    status=Status.OK,
-    label=Label.PNEUMONIA,
-    probability=0.75,
-    p_normal=0.25,
-    p_bacterial=0.5,
-    p_viral=0.25,
-    subtype=Subtype.BACTERIAL,
-    review=True,
-    width=10,
-    height=20,
-    model="tiny-1",
-    model_sha256="ab",
-    threshold=0.5,
-    device="cpu",
-)
-
-
-def failed(path: str, message: str = "the file is empty") -> Record:
-    return Record(
-        path=path,
-        status=Status.ERROR,
-        error=ErrorCode.EMPTY_FILE,
-        message=message,
-        model="tiny-1",
-        model_sha256="ab",
-        threshold=0.5,
-    )
+from pneumoscan.formats import COLUMNS, Format
+from pneumoscan.ledger import Ledger
+from pneumoscan.records import Record
+from pneumoscan.sinks import growing_place, open_sink, printable
+from tests.records import ILL, failed, read
 
 
 def write(target: Path, format: Format, *records: Record) -> None:
-    sink = Sink(target, format)
+    sink = open_sink(target, format)
     for record in records:
         sink.write(record)
     sink.commit()
 
 
-def read(path: Path, format: Format) -> list[dict[str, Any]]:
-    """Reads an output back as JSON's types would have it."""
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
-    if format is Format.JSON:
-        return json.loads(text)
-    if format is Format.JSONL:
-        return [json.loads(line) for line in text.split("\n")[:-1]]
-    words = {"": None, "true": True, "false": False}
-    numbers = {"probability", "p_normal", "p_bacterial", "p_viral", "width", "height", "threshold", "schema"}
-    rows = csv.DictReader(io.StringIO(text, newline=""))
-    return [
-        {
-            key: words[value] if value in words else json.loads(value) if key in numbers else value
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
+def go_on(target: Path, format: Format, *records: Record, commit: bool = True) -> None:
+    place = growing_place(target, format)
+    with closing(Ledger(place if place.exists() else target, format)) as ledger:
+        sink = open_sink(target, format, ledger)
+        for record in records:
+            sink.write(record)
+        if commit:
+            sink.commit()
+        else:
+            sink.discard()
 
 
 FILES = [Format.CSV, Format.JSON, Format.JSONL]
+RESUMABLE = [Format.CSV, Format.JSONL]
 
 
 @pytest.mark.parametrize("format", FILES)
@@ -91,7 +55,7 @@ class TestEveryFileFormat:
         assert read(tmp_path / "out", format) == []
 
     @pytest.mark.parametrize(
-        "name", ["a\nb", 'a"b,c', "\x1b[31mred", "[bold]", "ü😀", os.fsdecode(b"\xff\xfe.jpg"), "\r"]
+        "name", ["a\nb", 'a"b,c', "\x1b[31mred", "[bold]", "ü😀", os.fsdecode(b"\xff\xfe.jpg"), "\r", "x" * 4000]
     )
     def test_keeps_any_name(self, tmp_path: Path, format: Format, name: str) -> None:
         write(tmp_path / "out", format, failed(name))
@@ -120,7 +84,7 @@ class TestWholeFiles:
     def test_appear_only_when_complete(self, tmp_path: Path, format: Format) -> None:
         out = tmp_path / "out"
         out.write_text("older")
-        sink = Sink(out, format)
+        sink = open_sink(out, format)
         sink.write(ILL)
         assert out.read_text() == "older"
         sink.commit()
@@ -129,10 +93,10 @@ class TestWholeFiles:
     def test_leave_the_older_one_when_discarded(self, tmp_path: Path, format: Format) -> None:
         out = tmp_path / "out"
         out.write_text("older")
-        sink = Sink(out, format)
+        sink = open_sink(out, format)
         sink.write(ILL)
         sink.discard()
-        assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+        assert out.read_text() == "older"
 
 
 @pytest.mark.parametrize("format", FILES)
@@ -157,12 +121,89 @@ class TestTargets:
 
     def test_keep_their_content_until_there_is_something_to_write(self, tmp_path: Path, format: Format) -> None:
         (tmp_path / "out").write_text("older")
-        Sink(tmp_path / "out", format).discard()
+        open_sink(tmp_path / "out", format).discard()
         assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+    def test_that_are_new_are_gone_if_nothing_came(self, tmp_path: Path, format: Format) -> None:
+        open_sink(tmp_path / "out", format).discard()
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", FILES)
+@pytest.mark.parametrize("room", range(1000, 1400, 7))
+def test_a_full_disk_leaves_whole_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, room: int
+) -> None:
+    """Files may grow to `room` bytes: somewhere in the third record, or in what ends the file after the second."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sink = open_sink(tmp_path / "out", format)
+    written = 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            while True:
+                sink.write(ILL)
+                written += 1
+        sink.commit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    found = read(tmp_path / "out", format)
+    assert 0 < written - len(found) + 1 <= 2
+    assert all(record == asdict(ILL) for record in found)
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
+class TestGoingOn:
+    def test_appends_to_what_is_there(self, tmp_path: Path, format: Format) -> None:
+        write(tmp_path / "out", format, ILL)
+        go_on(tmp_path / "out", format, failed("b"))
+        assert read(tmp_path / "out", format) == [asdict(ILL), asdict(failed("b"))]
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+    def test_begins_a_file_that_is_not_there(self, tmp_path: Path, format: Format) -> None:
+        go_on(tmp_path / "out", format, ILL)
+        assert read(tmp_path / "out", format) == [asdict(ILL)]
+
+    def test_repairs_a_tail_torn_anywhere(self, tmp_path: Path, format: Format) -> None:
+        write(tmp_path / "whole", format, ILL, failed("b\nc"))
+        whole = (tmp_path / "whole").read_bytes()
+        for end in range(len(whole)):
+            (tmp_path / "out").write_bytes(whole[:end])
+            with closing(Ledger(tmp_path / "out", format)) as ledger:
+                lost = [record for record in (ILL, failed("b\nc")) if not ledger.knows(record.path)]
+            go_on(tmp_path / "out", format, *lost)
+            assert (tmp_path / "out").read_bytes() == whole
+
+    def test_puts_a_newer_record_in_the_place_of_the_older_one(self, tmp_path: Path, format: Format) -> None:
+        write(tmp_path / "out", format, failed("a"), failed("b"), failed("c"))
+        newer = replace(ILL, path="b")
+        go_on(tmp_path / "out", format, newer, failed("d"))
+        assert [record["path"] for record in read(tmp_path / "out", format)] == ["a", "b", "c", "d"]
+        assert read(tmp_path / "out", format)[1] == asdict(newer)
+
+    def test_does_not_repeat_a_record_that_is_the_same(self, tmp_path: Path, format: Format) -> None:
+        write(tmp_path / "out", format, failed("a"), failed("b"))
+        before = (tmp_path / "out").read_bytes()
+        go_on(tmp_path / "out", format, failed("a"))
+        assert (tmp_path / "out").read_bytes() == before
+
+    def test_puts_in_order_what_a_kill_left_in_disorder(self, tmp_path: Path, format: Format) -> None:
+        write(tmp_path / "out", format, failed("a"), failed("b"))
+        go_on(tmp_path / "out", format, replace(ILL, path="a"), commit=False)
+        go_on(tmp_path / "out", format, failed("c"))
+        assert [record["status"] for record in read(tmp_path / "out", format)] == ["ok", "error", "error"]
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_csv_stays_whole_in_its_place_while_a_run_goes_on(tmp_path: Path) -> None:
+    write(tmp_path / "out", Format.CSV, ILL)
+    go_on(tmp_path / "out", Format.CSV, failed("b"), commit=False)
+    assert read(tmp_path / "out", Format.CSV) == [asdict(ILL)]
 
 
 def test_json_lines_can_be_followed_while_they_are_written(tmp_path: Path) -> None:
-    sink = Sink(tmp_path / "out", Format.JSONL)
+    sink = open_sink(tmp_path / "out", Format.JSONL)
     sink.write(ILL)
     assert len(read(tmp_path / "out", Format.JSONL)) == 1
     sink.commit()
@@ -170,40 +211,7 @@ def test_json_lines_can_be_followed_while_they_are_written(tmp_path: Path) -> No
 
 def test_a_directory_that_is_missing_is_an_error_when_opening(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Sink(tmp_path / "no" / "out.csv", Format.CSV)
-
-
-def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
-    stream = io.StringIO()
-    CsvWriter(stream).write(failed("a.jpg"))
-    row = next(csv.DictReader(io.StringIO(stream.getvalue())))
-    assert (row["review"], row["label"]) == ("false", "")
-
-
-class TestTable:
-    def text(self, *records: Record) -> str:
-        stream = io.StringIO()
-        table = TableWriter(stream)
-        for record in records:
-            table.write(record)
-        table.finish()
-        return stream.getvalue()
-
-    def test_shows_verdict_probability_subtype_and_what_went_wrong(self) -> None:
-        first, second = self.text(ILL, failed("b.jpg")).splitlines()[1:]
-        assert first.split() == ["a.jpg", "PNEUMONIA", "75.0%", "bacterial", "review"]
-        assert second.split() == ["b.jpg", "error", "empty_file:", "the", "file", "is", "empty"]
-
-    def test_shows_hostile_names_inert(self) -> None:
-        shown = self.text(failed("\x1b[31m[red]\n\udcff", message="[link]\x07"))
-        assert r"\x1b[31m[red]\n\udcff" in shown.replace("\n", "")
-        assert r"[link]\x07" in shown
-        assert "\x1b" not in shown
-
-    def test_stops_at_a_length_that_people_read_and_counts_the_rest(self) -> None:
-        shown = self.text(*[ILL] * (TABLE_ROWS + 5))
-        assert shown.count("a.jpg") == TABLE_ROWS
-        assert "5 more" in shown
+        open_sink(tmp_path / "no" / "out.csv", Format.CSV)
 
 
 @given(st.text(st.characters(exclude_categories=[])))

@@ -5,7 +5,10 @@ from typing import Annotated
 import typer
 
 import pneumoscan
+from pneumoscan.cli.doctor import doctor
 from pneumoscan.cli.predict import predict
+from pneumoscan.cli.start import open_closed_streams
+from pneumoscan.cli.watch import watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,6 +17,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(watch)
+app.command()(doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -24,8 +29,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Scan chest X-rays for pneumonia. Research use only; not a medical device."""
+    open_closed_streams()

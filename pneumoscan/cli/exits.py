@@ -21,6 +21,10 @@ class Exit(IntEnum):
     """No input was found."""
     UNAVAILABLE = 4
     """The model or the requested device is unavailable."""
+    OUTPUT_IN_USE = 5
+    """Another run writes the same output."""
+    PNEUMONIA_FOUND = 10
+    """With --fail-on pneumonia: at least one picture is PNEUMONIA, and nothing else went wrong."""
     HANGUP = 129
     INTERRUPTED = 130
     TERMINATED = 143

@@ -1,37 +1,67 @@
 """`pneumoscan predict`: scan files and directories, write one record for each."""
 
-import logging
-import os
-import signal
 import sys
 import time
-import warnings
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 from tqdm import tqdm
 
-from pneumoscan.cli.exits import Exit, complain, fail
-from pneumoscan.records import Label, Record, Status
-from pneumoscan.sinks import SUFFIXES, Format, Sink
+from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.cli.options import (
+    BatchSize,
+    DeviceName,
+    Exclude,
+    FollowLinks,
+    Include,
+    MaxPixels,
+    ModelFile,
+    Quiet,
+    Recursive,
+    Threshold,
+    Workers,
+)
+from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.stop import StopSignal
+from pneumoscan.cli.summary import Counts
+from pneumoscan.formats import Format
+from pneumoscan.ledger import Seen
+from pneumoscan.records import Label, Status
+from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
-STDOUT = Path("-")
+if TYPE_CHECKING:
+    from pneumoscan.scan import Scanner
+
+STDIN = "-"
 
 
 def predict(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Images and directories.")],
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Images and directories.")] = None,
+    files_from: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also scan the paths in this list, one a line ([bold]-[/]: standard input)."),
+    ] = None,
+    null: Annotated[bool, typer.Option("--null", "-0", help="Paths in the list end with NUL, not newline.")] = False,
+    recursive: Recursive = True,
+    include: Include = None,
+    exclude: Exclude = None,
+    follow_links: FollowLinks = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Scan only the K-th of N parts; for several machines.")
+    ] = None,
     output: Annotated[
         list[Path] | None,
         typer.Option(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write to this .csv, .json or .jsonl file, or to standard output ([bold]-[/]). May be given again.",
+            help="Write to this .csv, .json, .jsonl or .parquet file, or to standard output ([bold]-[/]). "
+            "May be given again.",
         ),
     ] = None,
     format: Annotated[
@@ -43,175 +73,127 @@ def predict(
             "JSON Lines in a pipe.",
         ),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Probability from which on it is PNEUMONIA. Unless given: the model's own."),
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Pictures per run of the network. Unless given: chosen.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Decoding threads. Unless given: one for each core.")
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
+    resume: Annotated[
+        bool,
         typer.Option(
-            help="What runs the network. [bold]cuda[/] fails unless it really does; [bold]auto[/] falls back."
+            "--resume", help="Go on with the .jsonl or .csv output: scan only what is new, changed or failed."
         ),
-    ] = "auto",
-    model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="An ONNX model. Unless given: the one shipped.")
+    ] = False,
+    threshold: Threshold = None,
+    max_pixels: MaxPixels = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    device: DeviceName = "auto",
+    model: ModelFile = None,
+    fail_on: Annotated[
+        Literal["pneumonia"] | None, typer.Option(help="Exit with 10 if at least one picture is PNEUMONIA.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, warnings or summary.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Scan chest X-rays: one record for each picture, in sorted order.
 
-    Directories are walked recursively for .jpeg, .jpg and .png files. A file that cannot be scored gets a record that
-    says why.
+    Directories are walked recursively. A file that cannot be scored gets a record that says why. A path that is named
+    twice is scanned once.
 
     Exit codes: 0 everything scanned; 1 finished, but some inputs ended in an error, or an output could not be written;
-    2 wrong usage; 3 nothing to scan; 4 model or device unavailable; 129, 130 or 143 stopped by a signal; the
-    outputs hold the records up to then. Research use only; not a medical device.
+    2 wrong usage; 3 nothing to scan; 4 model or device unavailable; 5 an output is in use by another run; 10 see
+    --fail-on; 129, 130 or 143 stopped by a signal; the outputs hold the records up to then. Research use only; not a
+    medical device.
     """
-    _open_closed_streams()
-    if "" in paths:
-        raise typer.BadParameter("a path is empty", param_hint="PATH")
-    targets = _targets(output or [STDOUT], format)
-    logging.basicConfig(format="pneumoscan: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
-    stop = _StopSignal()
-
-    from pneumoscan.model import DeviceError, ModelError
-    from pneumoscan.scan import Scanner
-
+    inputs = _inputs(paths or [], files_from, null, _selection(recursive, include, exclude, follow_links, shard))
+    formats = chosen_formats(output or [STDOUT], format)
+    configure_messages(quiet)
+    stop = StopSignal()
     begun = time.monotonic()
-    try:
-        scanner = Scanner(model, device=device, threshold=threshold, batch_size=batch_size, workers=workers)
-    except (ModelError, DeviceError) as error:
-        fail(str(error), Exit.UNAVAILABLE)
-    records = scanner.scan(paths)
-    first = next(records, None)
-    if first is None:
-        fail("nothing to scan: no .jpeg, .jpg or .png files in " + ", ".join(paths), Exit.NOTHING_TO_SCAN)
-
-    outputs = _Outputs(targets)
-    counts: Counter[str] = Counter()
-    try:
-        for record in tqdm(chain([first], records), unit=" pictures", leave=False, disable=True if quiet else None):
+    counts = Counts()
+    with Outputs(formats, resume=resume) as outputs:
+        scanner = load_scanner(
+            model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
+        )
+        records = stop.until(scanner.scan(_to_do(inputs, scanner, outputs, counts), walk=False))
+        first = next(records, None)
+        if first is None and not counts.done and not stop.number:
+            fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
+        if first is not None or not stop.number:
+            outputs.open()
+        rows = chain([first] if first else [], records)
+        for record in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
             outputs.write(record)
-            counts[record.label or record.status] += 1
-            counts["review"] += record.review
-            if stop.number or not outputs:
+            counts.add(record)
+            if not outputs:
                 break
-        records.close()
-    except BaseException:
-        outputs.discard()
-        raise
-    outputs.commit()
     if not quiet:
-        typer.echo(_summary(counts, time.monotonic() - begun, scanner.model.device), err=True)
+        typer.echo(f"{counts} {time.monotonic() - begun:.1f} s on {scanner.model.device}.", err=True)
+        typer.echo("Research use only; not a medical device.", err=True)
     if stop.number:
-        raise typer.Exit(128 + stop.number)
+        raise typer.Exit(stop.code)
     if counts[Status.ERROR] or outputs.failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
+    if fail_on and counts[Label.PNEUMONIA]:
+        raise typer.Exit(Exit.PNEUMONIA_FOUND)
 
 
-def _open_closed_streams() -> None:
-    """Stands in for streams that the caller has closed (`>&-`), to which nothing can be said."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+def _selection(
+    recursive: bool, include: list[str] | None, exclude: list[str] | None, follow_links: bool, shard: str | None
+) -> Selection:
+    """What the options say of which files to scan."""
+    try:
+        part = None
+        if shard is not None:
+            k, n = shard.split("/")
+            part = (int(k), int(n))
+        return Selection(
+            recursive=recursive,
+            include=tuple(include or PICTURES),
+            exclude=tuple(exclude or ()),
+            follow_links=follow_links,
+            shard=part,
+        )
+    except ValueError:
+        raise typer.BadParameter(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", param_hint="--shard") from None
 
 
-class _StopSignal:
-    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the program at once.
-
-    Attributes:
-        number: of the signal, 0 before there was one.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, self._note)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        self.number = number
-        signal.signal(number, signal.SIG_DFL)
+def _inputs(paths: list[str], files_from: str | None, null: bool, selection: Selection) -> Iterator[str]:
+    """The paths of everything that is to be scanned, named and listed."""
+    if "" in paths:
+        raise typer.BadParameter("a path is empty", param_hint="PATH")
+    if files_from is None:
+        if not paths:
+            raise typer.BadParameter(
+                "name images or directories, or a list of them with --files-from", param_hint="PATH"
+            )
+        if null:
+            raise typer.BadParameter("goes with --files-from", param_hint="--null")
+        return find_files(paths, selection)
+    return find_files(chain(paths, _listed(_open_list(files_from), null)), selection)
 
 
-def _targets(outputs: list[Path], format: Format | None) -> dict[Path, Format]:
-    """The format of each output, after its suffix where that tells."""
-    targets = {}
-    for path in outputs:
-        default = Format.TABLE if sys.stdout.isatty() else Format.JSONL
-        chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
-        if chosen is None:
-            raise typer.BadParameter(f"{path}: name the file .csv, .json or .jsonl, or add --format", param_hint="-o")
-        if path != STDOUT and not path.absolute().parent.is_dir():
-            raise typer.BadParameter(f"{path}: there is no directory {path.parent}", param_hint="-o")
-        targets[path] = chosen
-    if format is not None and format not in targets.values():
-        raise typer.BadParameter(f"{format} fits no output: their suffixes say otherwise", param_hint="--format")
-    return targets
+def _open_list(name: str) -> BinaryIO:
+    if name == STDIN:
+        if sys.stdin is None:
+            raise typer.BadParameter("standard input is closed", param_hint="--files-from")
+        return sys.stdin.buffer
+    try:
+        return open(name, "rb")
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint="--files-from") from None
 
 
-class _Outputs:
-    """Several outputs that get the same records. One that fails is given up, and the others go on.
-
-    Attributes:
-        failed: whether an output was given up, other than by a reader who had seen enough.
-    """
-
-    def __init__(self, targets: dict[Path, Format]) -> None:
-        self.failed = False
-        self._sinks: dict[Path, Sink] = {}
-        for path, format in targets.items():
-            try:
-                self._sinks[path] = Sink(None if path == STDOUT else path, format)
-            except OSError as error:
-                self.discard()
-                fail(f"cannot write {path}: {error.strerror}", Exit.USAGE)
-
-    def __bool__(self) -> bool:
-        return bool(self._sinks)
-
-    def write(self, record: Record) -> None:
-        """Writes a record to every output that is left."""
-        self._each(lambda sink: sink.write(record))
-
-    def commit(self) -> None:
-        """Completes every output that is left."""
-        self._each(Sink.commit)
-
-    def discard(self) -> None:
-        """Gives up every output."""
-        for sink in self._sinks.values():
-            sink.discard()
-
-    def _each(self, action: Callable[[Sink], None]) -> None:
-        for path, sink in list(self._sinks.items()):
-            try:
-                action(sink)
-            except OSError as error:
-                sink.discard()
-                del self._sinks[path]
-                if path == STDOUT:  # else the interpreter would fail again when it flushes at its end
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                if not isinstance(error, BrokenPipeError):
-                    self.failed = True
-                    complain(f"cannot write {path}: {error.strerror}")
+def _listed(stream: BinaryIO, null: bool) -> Iterator[str]:
+    try:
+        yield from read_list(stream, b"\0" if null else b"\n")
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--files-from") from None
+    except OSError as error:
+        raise typer.BadParameter(f"cannot be read: {error.strerror}", param_hint="--files-from") from None
 
 
-def _summary(counts: Counter[str], seconds: float, device: str) -> str:
-    """One line on what was found, one on what it is not."""
-    total = sum(counts[name] for name in (*Label, Status.REJECTED, Status.ERROR))
-    found = ", ".join(
-        f"{counts[name]:,} {name.lower()}" for name in (*Label, Status.REJECTED, Status.ERROR) if counts[name]
-    )
-    return (
-        f"{total:,} scanned in {seconds:.1f} s on {device}: {found}; {counts['review']:,} for review.\n"
-        "Research use only; not a medical device."
-    )
+def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: Counts) -> Iterator[str]:
+    """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
+    with closing(Seen()) as seen:
+        for path in inputs:
+            if seen.add(path):
+                if outputs.is_done(path, scanner.model.sha256, scanner.threshold):
+                    counts.done += 1
+                else:
+                    yield path

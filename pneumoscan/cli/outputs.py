@@ -1,0 +1,182 @@
+"""Several outputs of one scan: their formats, their locks, what earlier runs wrote, and what to do when one fails."""
+
+import os
+import shutil
+import sys
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Self
+
+import typer
+
+from pneumoscan.cli.exits import Exit, complain, fail
+from pneumoscan.formats import SUFFIXES, Format, FormatError
+from pneumoscan.ledger import InUseError, Ledger, Lock
+from pneumoscan.records import Record
+from pneumoscan.sinks import Sink, growing_place, is_file, open_sink
+
+STDOUT = Path("-")
+RESUMABLE = (Format.CSV, Format.JSONL)
+
+
+def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, Format]:
+    """The format of each output, after its suffix where that tells.
+
+    Raises:
+        typer.BadParameter: an output cannot be written like this.
+    """
+    formats: dict[Path, Format] = {}
+    for path in outputs:
+        if path == STDOUT and sys.stdout.name == os.devnull:  # a stand-in
+            raise typer.BadParameter("standard output is closed", param_hint="-o")
+        default = Format.TABLE if sys.stdout.isatty() else Format.JSONL
+        chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
+        if chosen is None:
+            raise typer.BadParameter(
+                f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", param_hint="-o"
+            )
+        if path != STDOUT and not path.absolute().parent.is_dir():
+            raise typer.BadParameter(f"{path}: there is no directory {path.parent}", param_hint="-o")
+        if chosen is Format.TABLE and path != STDOUT:
+            raise typer.BadParameter(f"{path}: a table is for standard output only", param_hint="-o")
+        if chosen is Format.PARQUET and (path == STDOUT or not is_file(path)):
+            raise typer.BadParameter("Parquet can be written to a file only", param_hint="-o")
+        if any(_same(path, other) for other in formats):
+            raise typer.BadParameter(f"{path} is named twice", param_hint="-o")
+        formats[path] = chosen
+    if format is not None and format not in formats.values():
+        raise typer.BadParameter(f"{format} fits no output: their suffixes say otherwise", param_hint="--format")
+    return formats
+
+
+class Outputs:
+    """Outputs that get the same records. One that fails is completed with what it has, and the others go on.
+
+    Attributes:
+        failed: whether an output failed, other than by a reader who had seen enough.
+    """
+
+    def __init__(self, formats: dict[Path, Format], *, resume: bool = False) -> None:
+        """Locks the files, and reads what earlier runs wrote if that is to be gone on with. Changes nothing yet.
+
+        Raises:
+            typer.BadParameter: an output cannot be gone on with.
+            typer.Exit: an output is in use, or cannot be written.
+        """
+        self.failed = False
+        self._formats = formats
+        self._held = ExitStack()  # locks, then ledgers
+        self._ledgers: dict[Path, Ledger] = {}
+        self._sinks: dict[Path, Sink] = {}
+        try:
+            self._prepare(resume)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _prepare(self, resume: bool) -> None:
+        formats = self._formats
+        files = {path: Path(os.path.realpath(path)) for path in formats if path != STDOUT and is_file(path)}
+        for path, file in files.items():
+            try:
+                self._held.enter_context(Lock(file))
+            except InUseError as error:
+                fail(f"{path} is {error}", Exit.OUTPUT_IN_USE)
+            except OSError as error:
+                fail(f"cannot write {path}: {error.strerror}", Exit.USAGE)
+        if resume:
+            for path, file in files.items():
+                self._ledgers[path] = self._held.enter_context(closing(self._read_ledger(path, file)))
+            if not self._ledgers:
+                raise typer.BadParameter("needs an output file, .jsonl or .csv: -o FILE", param_hint="--resume")
+
+    def _read_ledger(self, path: Path, file: Path) -> Ledger:
+        format = self._formats[path]
+        if format not in RESUMABLE:
+            raise typer.BadParameter(f"{path}: only .jsonl and .csv can be gone on with", param_hint="--resume")
+        growing = growing_place(file, format)
+        try:
+            return Ledger(growing if growing.exists() else file, format)
+        except FormatError as error:
+            name = growing if growing.exists() else path
+            raise typer.BadParameter(f"{name} cannot be gone on with: {error}", param_hint="--resume") from None
+        except OSError as error:
+            fail(f"cannot read {path}: {error.strerror}", Exit.USAGE)
+
+    def __bool__(self) -> bool:
+        return bool(self._sinks)
+
+    def is_done(self, path: str, model_sha256: str, threshold: float) -> bool:
+        """Whether every output that is gone on with has this input's record already."""
+        return bool(self._ledgers) and all(
+            ledger.is_done(path, model_sha256, threshold) for ledger in self._ledgers.values()
+        )
+
+    def open(self) -> None:
+        """Opens every output.
+
+        Raises:
+            typer.Exit: one cannot be written.
+        """
+        for path, format in self._formats.items():
+            try:
+                self._sinks[path] = open_sink(None if path == STDOUT else path, format, self._ledgers.get(path))
+            except (OSError, ModuleNotFoundError) as error:
+                for sink in self._sinks.values():
+                    sink.discard()
+                self._sinks.clear()
+                fail(f"cannot write {path}: {getattr(error, 'strerror', None) or error}", Exit.USAGE)
+
+    def write(self, record: Record) -> None:
+        """Writes a record to every output that is left."""
+        for path, sink in list(self._sinks.items()):
+            try:
+                sink.write(record)
+            except OSError as error:
+                self._give_up(path, error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Completes every output that is left, whatever happened, and frees them all."""
+        for path, sink in list(self._sinks.items()):
+            try:
+                sink.commit()
+            except OSError as error:
+                sink.discard()
+                self._report(path, error)
+        self._held.close()
+
+    def _give_up(self, path: Path, error: OSError) -> None:
+        """Completes an output that fails, as far as can be."""
+        sink = self._sinks.pop(path)
+        self._report(path, error)
+        if path == STDOUT:
+            return
+        try:
+            sink.commit()
+        except OSError:
+            sink.discard()
+
+    def _report(self, path: Path, error: OSError) -> None:
+        if path == STDOUT:  # else the interpreter would fail again when it flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return
+        self.failed = True
+        disk = "" if path == STDOUT else f" ({_disk(path)})"
+        complain(f"cannot write {path}: {error.strerror}{disk}")
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one == other or (STDOUT not in (one, other) and os.path.realpath(one) == os.path.realpath(other))
+
+
+def _disk(path: Path) -> str:
+    """Where the disk of a file is mounted, and what room there is on it."""
+    place = Path(os.path.realpath(path)).parent
+    while not place.is_mount():
+        place = place.parent
+    usage = shutil.disk_usage(place)
+    return f"disk {place}: {usage.free / 1024**2:,.1f} of {usage.total / 1024**2:,.1f} MiB free"

@@ -1,0 +1,44 @@
+"""What commands that scan do first: streams, messages, the scanner."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pneumoscan.cli.exits import Exit, fail
+
+if TYPE_CHECKING:
+    from pneumoscan.scan import Scanner
+
+
+def open_closed_streams() -> None:
+    """Stands in for streams that the caller has closed (`>&-`), so that no file takes their place unnoticed."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def configure_messages(quiet: bool) -> None:
+    """Warnings go to standard error in the program's own words, unless they are not wanted."""
+    logging.basicConfig(format="pneumoscan: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
+
+
+def load_scanner(model: Path | None, **options: Any) -> "Scanner":
+    """Loads the model.
+
+    Raises:
+        typer.Exit: with `UNAVAILABLE`, if model or device cannot be used.
+    """
+    from pneumoscan.model import DeviceError, ModelError
+    from pneumoscan.scan import Scanner
+
+    try:
+        return Scanner(model, **{name: value for name, value in options.items() if value is not None})
+    except (ModelError, DeviceError) as error:
+        fail(str(error), Exit.UNAVAILABLE)

@@ -1,0 +1,59 @@
+"""How a signal stops a command: no reading goes on, and what is finished is written."""
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import TypeVar
+
+from pneumoscan.cli.exits import Exit
+
+T = TypeVar("T")
+
+
+class StopSignal:
+    """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a second one ends the program at once.
+
+    Attributes:
+        number: of the signal, 0 before there was one.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._waiting = False
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, self._note)
+
+    @property
+    def code(self) -> Exit:
+        """What the program ends with after the signal."""
+        return Exit(128 + self.number)
+
+    def until(self, iterator: Iterator[T]) -> Iterator[T]:
+        """Yields what the iterator does until the signal, which interrupts it even where it waits for something."""
+        try:
+            try:
+                while True:
+                    self._waiting = True
+                    if self.number:
+                        break
+                    item = next(iterator)
+                    self._waiting = False
+                    yield item
+            except StopIteration:
+                pass
+            self._waiting = False
+        except _Stopped:
+            pass
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+        signal.signal(number, signal.SIG_DFL)
+        if self._waiting:
+            self._waiting = False
+            raise _Stopped
+
+
+class _Stopped(BaseException):
+    """Raised out of whatever the iteration waits for, past everything that catches mere errors."""

@@ -1,0 +1,38 @@
+"""What a scan found, in a line for people."""
+
+from collections import Counter
+
+from pneumoscan.records import Label, Record, Status
+
+
+class Counts:
+    """How many inputs got which verdict.
+
+    Attributes:
+        done: inputs that earlier runs had scanned.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._review = 0
+        self._verdicts: Counter[str] = Counter()
+
+    def add(self, record: Record) -> None:
+        """Counts a record."""
+        self._verdicts[record.label or record.status] += 1
+        self._review += record.review
+
+    def __getitem__(self, verdict: Label | Status) -> int:
+        return self._verdicts[verdict]
+
+    @property
+    def total(self) -> int:
+        """All records."""
+        return self._verdicts.total()
+
+    def __str__(self) -> str:
+        parts = [f"{self._verdicts[name]:,} {name.lower()}" for name in (*Label, Status.REJECTED) if self[name]]
+        if errors := self[Status.ERROR]:
+            parts.append(f"{errors:,} error{'s' if errors > 1 else ''}")
+        found = f": {', '.join(parts)}; {self._review:,} for review" if parts else ""
+        return f"{self.total:,} scanned{found}" + (f"; {self.done:,} done before" if self.done else "") + "."

@@ -1,0 +1,151 @@
+"""`pneumoscan watch`: scan what arrives in folders, for as long as it is let."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pneumoscan.cli.exits import Exit
+from pneumoscan.cli.options import (
+    BatchSize,
+    DeviceName,
+    Exclude,
+    FollowLinks,
+    Include,
+    MaxPixels,
+    ModelFile,
+    Quiet,
+    Recursive,
+    Threshold,
+    Workers,
+)
+from pneumoscan.cli.outputs import Outputs
+from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.stop import StopSignal
+from pneumoscan.cli.summary import Counts
+from pneumoscan.formats import SUFFIXES, Format
+from pneumoscan.records import ErrorCode, Status
+from pneumoscan.sources import PICTURES, Selection
+from pneumoscan.systemd import notify, unit
+from pneumoscan.watch import Folders, State, state_of
+
+if TYPE_CHECKING:
+    from pneumoscan.scan import Scanner
+
+PRINT_UNIT = "--print-systemd-unit"
+
+
+def watch(
+    directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders that keep filling.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The .jsonl file that grows, and tells what is done."),
+    ],
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a file must not have changed before it is scanned.")
+    ] = 2,
+    poll: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between walks over the folders (more if they take long).")
+    ] = 5,
+    events: Annotated[
+        bool, typer.Option("--events/--no-events", help="Native events besides, with the extra [bold]watch[/].")
+    ] = True,
+    recursive: Recursive = True,
+    include: Include = None,
+    exclude: Exclude = None,
+    follow_links: FollowLinks = False,
+    threshold: Threshold = None,
+    max_pixels: MaxPixels = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    device: DeviceName = "auto",
+    model: ModelFile = None,
+    print_systemd_unit: Annotated[
+        bool, typer.Option(PRINT_UNIT, help="Show the unit that runs this command as a service, and exit.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Scan chest X-rays as they arrive in folders, until stopped.
+
+    Goes on where the output ends, so that it may be stopped and started at any time. A file is scanned when it has
+    stopped growing, and again when it changes. Tells systemd when it is ready.
+
+    Exit codes: 2 wrong usage; 4 model or device unavailable; 5 the output is in use by another run; 1 the output
+    cannot be written; 129, 130 or 143 stopped by a signal. Research use only; not a medical device.
+    """
+    for directory in directories:
+        if not Path(directory).is_dir():
+            raise typer.BadParameter(f"{directory} is no directory", param_hint="DIR")
+    if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
+        raise typer.BadParameter(f"{output}: only .jsonl can grow and be read at the same time", param_hint="-o")
+    if not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{output}: there is no directory {output.parent}", param_hint="-o")
+    if print_systemd_unit:
+        arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
+        command = [sys.executable, "-m", "pneumoscan", *arguments]
+        writes_to = os.path.dirname(os.path.realpath(output))
+        typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
+        return
+    selection = Selection(
+        recursive=recursive,
+        include=tuple(include or PICTURES),
+        exclude=tuple(exclude or ()),
+        follow_links=follow_links,
+    )
+    configure_messages(quiet)
+    stop = StopSignal()
+    with Outputs({output: Format.JSONL}, resume=True) as outputs:
+        scanner = load_scanner(
+            model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
+        )
+        outputs.open()
+        to_do = _ToDo(scanner, outputs)
+        folders = Folders(directories, selection, settle=settle, poll=poll, events=events)
+        notify("READY=1")
+        for ready in stop.until(folders.rounds(to_do.wants)):
+            counts = Counts()
+            for record in stop.until(scanner.scan(to_do.begin(ready), walk=False)):
+                to_do.end(record.path, failed=record.status is Status.ERROR)
+                if record.error is not ErrorCode.NOT_FOUND:  # it went away before it was an input
+                    outputs.write(record)
+                    counts.add(record)
+            if counts.total and not quiet:
+                typer.echo(counts, err=True)
+            if not outputs:
+                break
+        notify("STOPPING=1")
+    raise typer.Exit(stop.code if stop.number else Exit.INPUT_ERRORS)
+
+
+class _ToDo:
+    """Which files are wanted: those of which the output says nothing valid, and that have not just failed like this."""
+
+    def __init__(self, scanner: "Scanner", outputs: Outputs) -> None:
+        self._scanner = scanner
+        self._outputs = outputs
+        self._in_flight: dict[str, State | None] = {}
+        self._failed: dict[str, State | None] = {}
+
+    def wants(self, path: str) -> bool:
+        """Whether a file needs a scan."""
+        state = state_of(path)
+        if state is None or self._failed.get(path) == state:
+            return False
+        return not self._outputs.is_done(path, self._scanner.model.sha256, self._scanner.threshold)
+
+    def begin(self, paths: Iterator[str]) -> Iterator[str]:
+        """Passes on paths, and notes in which state they are before they are read."""
+        for path in paths:
+            self._in_flight[path] = state_of(path)
+            yield path
+
+    def end(self, path: str, *, failed: bool) -> None:
+        """Notes what became of a file."""
+        state = self._in_flight.pop(path)
+        if failed:
+            self._failed[path] = state
+        else:
+            self._failed.pop(path, None)

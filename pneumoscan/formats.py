@@ -1,0 +1,201 @@
+"""Records as text and back: CSV, JSON, JSON Lines. Knows nothing of files' places, and nothing of scanning."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, astuple, fields
+from enum import StrEnum
+from types import NoneType
+from typing import Any, BinaryIO, NamedTuple, get_args, get_type_hints
+
+from pneumoscan.records import Record
+
+COLUMNS = tuple(field.name for field in fields(Record))
+
+
+class Format(StrEnum):
+    """Ways to write records."""
+
+    CSV = "csv"
+    JSON = "json"
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    TABLE = "table"
+
+
+SUFFIXES = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".parquet": Format.PARQUET,
+}
+
+
+def to_json(record: Record) -> bytes:
+    """One JSON object without an end of line; ASCII, so that a name in whatever encoding survives."""
+    return json.dumps(asdict(record)).encode()
+
+
+def to_csv(record: Record) -> bytes:
+    """One row after RFC 4180, but ended as Unix ends lines; None is empty, booleans are true and false."""
+    return _csv_row(str(value).lower() if isinstance(value, bool) else value for value in astuple(record))
+
+
+def _csv_row(values: Any) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(values)  # with "\n" a bare CR would not be quoted
+    return text.getvalue().removesuffix("\r\n").encode("utf-8", "surrogateescape") + b"\n"
+
+
+class Encoding(NamedTuple):
+    """How a format puts records into a stream of bytes: `begin`, then records with `between` them, then `end`."""
+
+    record: Callable[[Record], bytes]
+    begin: bytes = b""
+    between: bytes = b""
+    end: bytes = b""
+
+
+ENCODINGS = {
+    Format.CSV: Encoding(to_csv, begin=_csv_row(COLUMNS)),
+    Format.JSON: Encoding(to_json, begin=b"[\n", between=b",\n", end=b"\n]\n"),
+    Format.JSONL: Encoding(lambda record: to_json(record) + b"\n"),
+}
+
+
+class FormatError(ValueError):
+    """A file is not what this program writes; the message says why.
+
+    Attributes:
+        line: where, from 1; None where it concerns the whole file.
+    """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message if line is None else f"line {line}: {message}")
+        self.line = line
+
+
+class TornTailError(FormatError):
+    """The file ends in the middle of a record, as after a kill.
+
+    Attributes:
+        start: bytes before that record; cut off there, the file is whole.
+    """
+
+    def __init__(self, line: int, start: int) -> None:
+        super().__init__("the last record is torn", line)
+        self.start = start
+
+
+class Row(NamedTuple):
+    """A record as it lies in a file, from byte `start` up to `end`; `line` counts from 1."""
+
+    line: int
+    start: int
+    end: int
+    values: dict[str, Any]
+
+
+def read_rows(file: BinaryIO, format: Format) -> Iterator[Row]:
+    """Streams the records of a CSV or JSON Lines file, open at its beginning.
+
+    Values have the types that JSON gives them; whether they make a valid record is not checked.
+
+    Raises:
+        FormatError: a line holds something else. Lines before it have been yielded.
+        TornTailError: the last record is torn.
+    """
+    return (_read_csv if format is Format.CSV else _read_json_lines)(file)
+
+
+def _read_json_lines(file: BinaryIO) -> Iterator[Row]:
+    start = 0
+    for number, line in enumerate(file, 1):
+        end = start + len(line)
+        if not line.endswith(b"\n"):
+            beginning = b'{"path": "'
+            if number > 1 or line.startswith(beginning[: len(line)]):
+                raise TornTailError(number, start)
+            raise FormatError("not a record of this program", number)
+        try:
+            values = json.loads(line)
+        except ValueError:
+            values = None
+        if not isinstance(values, dict):
+            raise FormatError("not a record of this program", number)
+        yield Row(number, start, end, values)
+        start = end
+
+
+def _read_csv(file: BinaryIO) -> Iterator[Row]:
+    header = ENCODINGS[Format.CSV].begin
+    first = file.readline()
+    if first != header:
+        if first and not header.startswith(first):
+            raise FormatError("the columns are not those of this program", 1)
+        if first:
+            raise TornTailError(1, 0)
+        return
+    lines = _Lines(file, len(header))
+    start, number = lines.end, 2
+    # A csv.reader takes just the lines that the next row needs, so that the row's place is known.
+    rows = csv.reader(lines, strict=True)
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error:
+            if lines.at_end:
+                raise TornTailError(number, start) from None
+            raise FormatError("not a row of comma-separated values", number) from None
+        if row is None:
+            return
+        if not lines.whole:
+            raise TornTailError(number, start)
+        if len(row) != len(COLUMNS):
+            raise FormatError(f"{len(row)} columns instead of {len(COLUMNS)}", number)
+        try:
+            values = {name: _PARSERS[name](text) for name, text in zip(COLUMNS, row, strict=True)}
+        except ValueError as error:
+            raise FormatError(str(error), number) from None
+        yield Row(number, start, lines.end, values)
+        start, number = lines.end, lines.number + 1
+
+
+class _Lines:
+    """The lines of a file as text for a csv.reader, with the place up to which they were taken."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file = file
+        self.end = end
+        self.number = 1
+        self.whole = True
+        self.at_end = False
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline()
+        self.at_end = not line
+        if not line:
+            raise StopIteration
+        self.end += len(line)
+        self.number += 1
+        self.whole = line.endswith(b"\n")
+        return line.decode("utf-8", "surrogateescape")
+
+
+def _parser(kind: Any) -> Callable[[str], Any]:
+    """What turns a CSV field of this type back into a value as JSON has it."""
+    kinds = get_args(kind) or (kind,)
+    if NoneType in kinds:
+        parse = _parser(kinds[0])
+        return lambda text: parse(text) if text else None
+    if kind is bool:
+        return lambda text: {"true": True, "false": False}.get(text, text)
+    return kind if kind in (int, float) else str
+
+
+_PARSERS = {name: _parser(kind) for name, kind in get_type_hints(Record).items()}

@@ -1,0 +1,228 @@
+"""What earlier runs did: which inputs a results file holds already, and that only one run writes it.
+
+Knows nothing of scanning.
+"""
+
+import json
+import logging
+import os
+import platform
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any, Self
+
+from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
+from pneumoscan.records import Status, timestamp
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+
+class InUseError(Exception):
+    """Another run writes the same output; the message names it."""
+
+
+class Lock:
+    """One run at a time on one output, by a lock file beside it, `.NAME.lock`.
+
+    The system frees the lock when its holder ends, however it ends; a file that is left over locks nothing.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Takes the lock.
+
+        Raises:
+            InUseError: another run holds it.
+            OSError: there can be no lock file at that place.
+        """
+        self._path = target.with_name(f".{target.name}.lock")
+        while True:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                self._lock()
+                if self._is_in_place():
+                    break
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+            os.close(self._descriptor)  # its holder removed it at the same moment
+        os.ftruncate(self._descriptor, 0)
+        holder = {"process": os.getpid(), "host": platform.node()}
+        os.write(self._descriptor, json.dumps(holder).encode())
+
+    def release(self) -> None:
+        """Frees the lock and removes its file."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _lock(self) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUseError(f"in use by another run{self._holder()}") from None
+        except OSError as error:  # some network file systems have no locks
+            log.warning("%s cannot be locked (%s): see to it that no other run uses it", self._path, error.strerror)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(os.read(self._descriptor, 4096))
+            return f": process {holder['process']} on {holder['host']}"
+        except (ValueError, KeyError, TypeError, OSError):  # it has the lock, but has not said so yet
+            return ""
+
+
+def temporary_database() -> sqlite3.Connection:
+    """A database that SQLite keeps in memory while it is small, then in a temporary file that nobody sees."""
+    database = sqlite3.connect("", isolation_level=None)
+    database.execute("PRAGMA journal_mode = OFF")
+    return database
+
+
+class Seen:
+    """A set of paths that takes no memory however many there are."""
+
+    def __init__(self) -> None:
+        self._database = temporary_database()
+        self._database.execute("CREATE TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, path: str) -> bool:
+        """Adds a path; returns whether it is new."""
+        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", [os.fsencode(path)]).rowcount == 1
+
+    def close(self) -> None:
+        """Frees what the set holds."""
+        self._database.close()
+
+
+class Ledger:
+    """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
+
+    The last record of a path counts; its place in the order is that of the path's first one.
+
+    Attributes:
+        end: bytes of the file up to which its records are whole.
+        superseded: whether a path has more than one record.
+    """
+
+    def __init__(self, path: Path, format: Format) -> None:
+        """Reads a results file; there need not be one.
+
+        Raises:
+            FormatError: it is not the work of this program.
+            OSError: it cannot be read.
+        """
+        self.path = path
+        self.end = 0
+        self.superseded = False
+        self._file: FileIO | None = None
+        self._database = temporary_database()
+        self._database.execute(
+            "CREATE TABLE record (path BLOB PRIMARY KEY, first INT, start INT, end INT,"
+            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL) WITHOUT ROWID"
+        )
+        try:
+            if path.exists():
+                self._load(format)
+        except BaseException:
+            self.close()
+            raise
+
+    def is_done(self, path: str, model_sha256: str, threshold: float) -> bool:
+        """Whether an input needs no scan: its record is no error, and file, model and threshold are the same.
+
+        An input that cannot be looked at any more is done if it has a record that is no error.
+        """
+        values: list[object] = [os.fsencode(path)]
+        same = ""
+        with suppress(OSError, ValueError):
+            status = os.stat(path)
+            same = " AND bytes = ? AND modified = ? AND model_sha256 = ? AND threshold = ?"
+            values += [status.st_size, timestamp(status.st_mtime_ns), model_sha256, threshold]
+        query = f"SELECT 1 FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
+        return self._database.execute(query, values).fetchone() is not None
+
+    def knows(self, path: str) -> bool:
+        """Whether the file has a record of an input, whatever it says."""
+        return self._find(path) is not None
+
+    def holds(self, path: str, line: bytes) -> bool:
+        """Whether these bytes are what the file says of an input already."""
+        found = self._find(path)
+        return found is not None and self._read(*found) == line
+
+    def note(self, start: int, end: int, values: Mapping[str, Any]) -> None:
+        """Notes that a record lies in the file from byte `start` up to `end`."""
+        row = (os.fsencode(values["path"]), start, start, end, *(values[name] for name in _DECISIVE))
+        places = ", ".join("?" * len(row))
+        inserted = self._database.execute(f"INSERT OR IGNORE INTO record VALUES ({places})", row).rowcount
+        if not inserted:
+            self.superseded = True
+            self._database.execute(
+                "UPDATE record SET start = ?, end = ?, status = ?, bytes = ?, modified = ?, model_sha256 = ?,"
+                " threshold = ? WHERE path = ?",
+                (*row[2:], row[0]),
+            )
+
+    def in_order(self) -> Iterator[bytes]:
+        """The record that counts of each input, in the order of their first ones."""
+        for start, end in self._database.execute("SELECT start, end FROM record ORDER BY first"):
+            yield self._read(start, end)
+
+    def close(self) -> None:
+        """Frees what the ledger holds."""
+        if self._file is not None:
+            self._file.close()
+        self._database.close()
+
+    def _find(self, path: str) -> tuple[int, int] | None:
+        found: tuple[int, int] | None = self._database.execute(
+            "SELECT start, end FROM record WHERE path = ?", [os.fsencode(path)]
+        ).fetchone()
+        return found
+
+    def _load(self, format: Format) -> None:
+        with self.path.open("rb") as file:
+            self._database.execute("BEGIN")
+            try:
+                for row in read_rows(file, format):
+                    if tuple(row.values) != COLUMNS:
+                        raise FormatError("not a record of this version of the program", row.line)
+                    try:
+                        self.note(row.start, row.end, row.values)
+                    except (ValueError, TypeError, sqlite3.Error) as error:
+                        raise FormatError(f"not a record of this program: {error}", row.line) from error
+                self.end = file.seek(0, os.SEEK_END)
+            except TornTailError as torn:
+                self.end = torn.start
+            self._database.execute("COMMIT")
+
+    def _read(self, start: int, end: int) -> bytes:
+        if self._file is None:
+            self._file = self.path.open("rb", buffering=0)
+        self._file.seek(start)
+        return self._file.read(end - start)
+
+
+_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold")
+"""Fields of a record that decide whether its input is done."""

@@ -1,0 +1,83 @@
+import io
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, read_rows, to_csv
+from pneumoscan.records import Record
+from tests.records import ILL, failed
+
+READABLE = [Format.CSV, Format.JSONL]
+# A name as the system may give it: any bytes but NUL, those that are not UTF-8 as surrogates.
+names = st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"0").decode("utf-8", "surrogateescape"))
+
+
+def written(format: Format, *records: Record) -> bytes:
+    encoding = ENCODINGS[format]
+    return encoding.begin + b"".join(map(encoding.record, records))
+
+
+def rows(data: bytes, format: Format) -> list[dict[str, Any]]:
+    return [row.values for row in read_rows(io.BytesIO(data), format)]
+
+
+@pytest.mark.parametrize("format", READABLE)
+class TestReading:
+    @given(name=names, message=st.text(min_size=1))
+    def test_gives_back_what_was_written(self, format: Format, name: str, message: str) -> None:
+        records = [replace(ILL, path=name), failed(name), ILL]
+        assert rows(written(format, *records), format) == [asdict(record) for record in records]
+
+    @given(name=names)
+    def test_tells_where_each_record_lies(self, format: Format, name: str) -> None:
+        data = written(format, replace(ILL, path=name), failed(name), ILL)
+        found = list(read_rows(io.BytesIO(data), format))
+        begin = len(ENCODINGS[format].begin)
+        assert [data[row.start : row.end] for row in found] == [
+            ENCODINGS[format].record(record) for record in (replace(ILL, path=name), failed(name), ILL)
+        ]
+        assert (found[0].start, found[-1].end) == (begin, len(data))
+        assert [data[: row.start].count(b"\n") + 1 for row in found] == [row.line for row in found]
+
+    def test_finds_a_torn_tail_at_every_place(self, format: Format) -> None:
+        first, second = replace(ILL, path='a"\n,b'), failed("c\r\nd")
+        data = written(format, first, second)
+        begin = len(ENCODINGS[format].begin)
+        whole = [begin, begin + len(ENCODINGS[format].record(first)), len(data)]
+        for end in range(1, len(data)):
+            if end in whole:
+                assert len(rows(data[:end], format)) == whole.index(end)
+                continue
+            found = []
+            with pytest.raises(TornTailError) as torn:
+                for row in read_rows(io.BytesIO(data[:end]), format):
+                    found.append(row)  # noqa: PERF402
+            assert torn.value.start == max([0, *(place for place in whole if place < end)])
+            assert len(found) == sum(place < end for place in whole[1:])
+
+    @pytest.mark.parametrize("text", [b"hello", b"hello\n", b"{}", b"[\n]\n", b"a,b\n1,2\n", b"\0\0\0", b'{"path"}\n'])
+    def test_refuses_what_is_not_the_work_of_this_program(self, format: Format, text: bytes) -> None:
+        with pytest.raises(FormatError) as refused:
+            rows(text, format)
+        assert not isinstance(refused.value, TornTailError)
+
+    def test_names_the_line_that_is_wrong(self, format: Format) -> None:
+        data = written(format, ILL, ILL)
+        with pytest.raises(FormatError) as refused:
+            rows(data + b'hello "you\n' + written(format, ILL), format)
+        assert refused.value.line == data.count(b"\n") + 1
+
+    @given(data=st.binary())
+    def test_of_any_bytes_ends_in_records_or_a_format_error(self, format: Format, data: bytes) -> None:
+        for begin in (b"", written(format, ILL)):
+            try:
+                assert all(isinstance(values, dict) for values in rows(begin + data, format))
+            except FormatError:
+                pass
+
+
+def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
+    assert to_csv(failed("a.jpg")).startswith(b"a.jpg,error,,,,,,,false,,,,,,empty_file,the file is empty,")

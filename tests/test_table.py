@@ -1,0 +1,33 @@
+import io
+
+from pneumoscan.records import Record
+from pneumoscan.table import TABLE_ROWS, TableSink
+from tests.records import ILL, failed
+
+
+def table(*records: Record) -> str:
+    stream = io.StringIO()
+    sink = TableSink(stream)
+    for record in records:
+        sink.write(record)
+    sink.commit()
+    return stream.getvalue()
+
+
+def test_it_shows_verdict_probability_subtype_and_what_went_wrong() -> None:
+    first, second = table(ILL, failed("b.jpg")).splitlines()[1:]
+    assert first.split() == ["a.jpg", "PNEUMONIA", "75.0%", "bacterial", "review"]
+    assert second.split() == ["b.jpg", "error", "empty_file:", "the", "file", "is", "empty"]
+
+
+def test_it_shows_hostile_names_inert() -> None:
+    shown = table(failed("\x1b[31m[red]\n\udcff", message="[link]\x07"))
+    assert r"\x1b[31m[red]\n\udcff" in shown.replace("\n", "")
+    assert r"[link]\x07" in shown
+    assert "\x1b" not in shown
+
+
+def test_it_stops_at_a_length_that_people_read_and_counts_the_rest() -> None:
+    shown = table(*[ILL] * (TABLE_ROWS + 5))
+    assert shown.count("a.jpg") == TABLE_ROWS
+    assert "5 more" in shown
