@@ -210,7 +210,7 @@ class Ledger:
                         raise FormatError("not a record of this version of the program", row.line)
                     try:
                         self.note(row.start, row.end, row.values)
-                    except (ValueError, TypeError, sqlite3.Error) as error:
+                    except (ValueError, TypeError, OverflowError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
                         raise FormatError(f"not a record of this program: {error}", row.line) from error
                 self.end = file.seek(0, os.SEEK_END)
             except TornTailError as torn:
