@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
 # Why it ends by itself, so that starting it again would not help: wrong usage, no model or device, output in use.
 _HOPELESS = "2 4 5"
@@ -15,7 +16,7 @@ def notify(state: str) -> None:
     """
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.connect("\0" + address[1:] if address.startswith("@") else address)
             manager.sendall(state.encode())
 

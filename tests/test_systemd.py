@@ -1,0 +1,52 @@
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pneumoscan.systemd import notify, unit
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class TestTheUnit:
+    def test_runs_the_command_that_printed_it(self, run: Run, tmp_path: Path) -> None:
+        arguments = ["watch", ".", "-o", "100 % $HOME.jsonl", "--settle", "3"]
+        printed = run(*arguments, "--print-systemd-unit", cwd=tmp_path).stdout
+        assert '"watch" "." "-o" "100 %% $$HOME.jsonl" "--settle" "3"\n' in printed
+        assert f"\nWorkingDirectory={tmp_path}\n" in printed
+        assert f'\nReadWritePaths="{tmp_path}"\n' in printed
+        assert "Type=notify" in printed
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+    def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:
+        command = ["/bin/sh", "-c", 'echo "a b" \\ % $HOME']
+        file = tmp_path / "pneumoscan.service"
+        file.write_text(unit(command, working_directory="/tmp", writes_to="/var/lib/x y"))
+        result = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
+        assert (result.returncode, [line for line in result.stderr.splitlines() if "pneumoscan" in line]) == (0, [])
+
+    def test_is_not_started_again_when_that_would_not_help(self) -> None:
+        assert "RestartPreventExitStatus=2 4 5\n" in unit(["x"], working_directory="/", writes_to="/")
+
+
+class TestNotifying:
+    @pytest.mark.parametrize("abstract", [False, True])
+    def test_reaches_the_manager(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstract: bool) -> None:
+        address = f"{'@' if abstract else ''}{tmp_path}/s"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(address.replace("@", "\0"))
+            monkeypatch.setenv("NOTIFY_SOCKET", address)
+            notify("READY=1")
+            assert manager.recv(100) == b"READY=1"
+
+    def test_without_a_manager_does_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+        notify("READY=1")
+
+    def test_of_a_manager_that_is_gone_is_no_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+        notify("READY=1")

@@ -1,0 +1,234 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pneumoscan.cli.exits import Exit
+from pneumoscan.sources import Selection
+from pneumoscan.watch import Folders
+
+Flat = Callable[[str, int], Path]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Watch = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def watch(tiny_model: Path, tmp_path: Path) -> Iterator[Watch]:
+    """Watches the folder `in` in a process of its own."""
+    processes = []
+
+    def watch(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "pneumoscan", "watch", "in", "-o", "out.jsonl", "--model", str(tiny_model)]
+        command += ["--device", "cpu", "--settle", "0.2", "--poll", "0.5", *arguments]
+        settings = {"cwd": tmp_path, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, **(settings | options)))
+        return processes[-1]
+
+    (tmp_path / "in").mkdir()
+    yield watch
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def records(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+
+
+def wait_for(output: Path, count: int) -> list[dict[str, Any]]:
+    """The records, as soon as there are so many."""
+    end = time.monotonic() + 30
+    while len(found := records(output)) < count:
+        assert time.monotonic() < end, f"waited in vain for {count} records, there are {found}"
+        time.sleep(0.02)
+    return found
+
+
+def stop(process: "subprocess.Popen[str]", number: int = signal.SIGTERM) -> tuple[int, str]:
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    return process.returncode, errors
+
+
+@pytest.mark.parametrize("events", ["--events", "--no-events"])
+class TestWatching:
+    def test_scans_what_is_there_and_then_what_arrives(
+        self, watch: Watch, flat: Flat, output: Path, events: str
+    ) -> None:
+        flat("in/a.png", 51)
+        process = watch(events)
+        wait_for(output, 1)
+        flat("in/b.png", 204)
+        flat("in/sub/c.png", 102)
+        found = {record["path"]: record["probability"] for record in wait_for(output, 3)}
+        assert found == {"in/a.png": 0.2, "in/b.png": 0.8, "in/sub/c.png": 0.4}
+        assert stop(process)[0] == Exit.TERMINATED
+
+    def test_waits_until_a_file_stops_growing(self, watch: Watch, flat: Flat, output: Path, events: str) -> None:
+        whole = flat("whole.png", 204).read_bytes()
+        process = watch(events, "--settle", "1.5")
+        with output.with_name("in").joinpath("slow.png").open("wb") as file:
+            for part in (whole[:20], whole[20:40], whole[40:]):
+                file.write(part)
+                file.flush()
+                time.sleep(0.7)
+        assert [record["probability"] for record in wait_for(output, 1)] == [0.8]
+        stop(process)
+
+    def test_scans_a_file_again_that_changes(self, watch: Watch, flat: Flat, output: Path, events: str) -> None:
+        flat("in/a.png", 51)
+        process = watch(events)
+        wait_for(output, 1)
+        flat("in/a.png", 204)
+        assert [record["probability"] for record in wait_for(output, 2)] == [0.2, 0.8]
+        stop(process)
+        assert [record["probability"] for record in records(output)] == [0.8]
+
+    def test_passes_over_what_it_is_told_to(self, watch: Watch, flat: Flat, output: Path, events: str) -> None:
+        process = watch(events, "--exclude", "skip*", "--include", "*.PNG", "--no-recursive")
+        flat("in/.hidden.png", 1), flat("in/skip.png", 2), flat("in/a.jpg", 3), flat("in/sub/b.png", 4)
+        flat("in/last.png", 255)
+        assert [record["path"] for record in wait_for(output, 1)] == ["in/last.png"]
+        stop(process)
+        assert len(records(output)) == 1
+
+
+class TestAWatch:
+    def test_goes_on_after_a_kill_without_repeating_anything(self, watch: Watch, flat: Flat, output: Path) -> None:
+        flat("in/a.png", 51)
+        first = watch()
+        wait_for(output, 1)
+        first.kill()
+        first.wait()
+        flat("in/b.png", 204)
+        stop_me = watch()
+        wait_for(output, 2)
+        stop(stop_me)
+        assert [record["path"] for record in records(output)] == ["in/a.png", "in/b.png"]
+
+    def test_does_not_try_a_failed_file_again_until_it_changes(self, watch: Watch, flat: Flat, output: Path) -> None:
+        broken = flat("in/a.png", 51)
+        whole = broken.read_bytes()
+        broken.write_bytes(whole[:40])
+        process = watch()
+        wait_for(output, 1)
+        flat("in/b.png", 204)
+        wait_for(output, 2)
+        broken.write_bytes(whole)
+        wait_for(output, 3)
+        _, errors = stop(process)
+        assert [(record["path"], record["status"]) for record in records(output)] == [
+            ("in/a.png", "ok"),
+            ("in/b.png", "ok"),
+        ]
+        assert errors.count("1 error") == 1
+
+    def test_survives_that_its_folder_goes_away_and_comes_back(self, watch: Watch, flat: Flat, output: Path) -> None:
+        flat("in/a.png", 51)
+        process = watch()
+        wait_for(output, 1)
+        (output.parent / "in").rename(output.parent / "away")
+        time.sleep(1)
+        (output.parent / "away").rename(output.parent / "in")
+        flat("in/b.png", 204)
+        assert [record["path"] for record in wait_for(output, 2)] == ["in/a.png", "in/b.png"]
+        stop(process)
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+    def test_stops_cleanly_at_a_signal(self, watch: Watch, flat: Flat, output: Path, number: int, code: int) -> None:
+        flat("in/a.png", 51)
+        process = watch()
+        wait_for(output, 1)
+        returned, errors = stop(process, number)
+        assert (returned, "Traceback" in errors) == (code, False)
+        assert sorted(path.name for path in output.parent.iterdir()) == ["in", "out.jsonl"]
+
+    def test_keeps_its_output_from_other_runs(self, watch: Watch, run: Run, flat: Flat, output: Path) -> None:
+        flat("in/a.png", 51)
+        process = watch()
+        wait_for(output, 1)
+        result = run("predict", "in", "-o", output, cwd=output.parent)
+        assert result.returncode == Exit.OUTPUT_IN_USE == 5
+        assert f"in use by another run: process {process.pid} on" in result.stderr
+        stop(process)
+
+    def test_tells_the_service_manager_when_it_is_ready_and_when_it_stops(self, watch: Watch, tmp_path: Path) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(tmp_path / "s"))
+            manager.settimeout(30)
+            process = watch(env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "s")})
+            assert manager.recv(100) == b"READY=1"
+            stop(process)
+            assert manager.recv(100) == b"STOPPING=1"
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["gone", "-o", "o.jsonl"], "gone is no directory"),
+            ([".", "-o", "o.csv"], "only .jsonl can grow"),
+            ([".", "-o", "no/o.jsonl"], "there is no directory no"),
+            ([".", "-o", "old.jsonl"], "cannot be gone on with: line 1"),
+            (["."], "Missing option '--output'"),
+        ],
+    )
+    def test_refuses_what_cannot_work(self, run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
+        (tmp_path / "old.jsonl").write_text("hello\n")
+        result = run("watch", *arguments, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"})
+        assert (result.returncode, message in result.stderr) == (Exit.USAGE, True)
+        assert (tmp_path / "old.jsonl").read_text() == "hello\n"
+
+
+class TestFolders:
+    def test_are_walked_less_often_when_walks_take_long(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [1000.0]
+
+        def slow(*_: object) -> Iterator[str]:
+            clock[0] += 30
+            yield from ()
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr("pneumoscan.watch.find_files", slow)
+        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
+        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
+        folders = Folders(["in"], Selection(), settle=0, poll=5, events=False)
+        walks = []
+        for ready in folders.rounds(lambda path: True):
+            before = clock[0]
+            assert list(ready) == []
+            if clock[0] != before:
+                walks.append(before)
+            if clock[0] > 3000:
+                break
+        assert [after - before for before, after in pairwise(walks)] == [330] * 6
+
+    def test_fall_back_to_walks_when_native_events_fail(
+        self, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        watchfiles = pytest.importorskip("watchfiles")
+
+        def fail(*_: object, **__: object) -> Iterator[set[object]]:
+            raise OSError("OS file watch limit reached")
+
+        monkeypatch.setattr(watchfiles, "watch", fail)
+        path = flat("in/a.png", 1)
+        os.utime(path, (0, 0))
+        folders = Folders([str(tmp_path / "in")], Selection(), settle=0, poll=5)
+        time.sleep(0.01)
+        assert list(next(folders.rounds(lambda path: True))) == [str(path)]
+        assert "no native events, looking every 5 s instead: OS file watch limit reached" in caplog.text
