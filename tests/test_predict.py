@@ -7,10 +7,12 @@ import pty
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +163,103 @@ class TestOptions:
             assert heavy not in result.stderr
 
 
+class TestWhatIsScanned:
+    @pytest.fixture
+    def scanned(self, predict: Run, flat: Flat, tmp_path: Path) -> Callable[..., list[str]]:
+        for name in ("in/a.png", "in/b.png", "in/sub/c.png", "in/sub/d.dat", "in/thumbs/e.png"):
+            flat("picture.png", 51).rename(_with_parents(tmp_path / name))
+
+        def scanned(*arguments: object, **options: object) -> list[str]:
+            result = predict(*arguments, "-q", cwd=tmp_path, **options)
+            return [record["path"] for record in lines(result.stdout)]
+
+        return scanned
+
+    def test_are_directories_with_all_that_they_hold(self, scanned: Callable[..., list[str]]) -> None:
+        assert scanned("in") == ["in/a.png", "in/b.png", "in/sub/c.png", "in/thumbs/e.png"]
+
+    def test_are_directories_alone_without_recursion(self, scanned: Callable[..., list[str]]) -> None:
+        assert scanned("in", "--no-recursive") == ["in/a.png", "in/b.png"]
+
+    def test_is_chosen_by_globs(self, scanned: Callable[..., list[str]]) -> None:
+        assert scanned("in", "--include", "*.dat", "--include", "a*") == ["in/a.png", "in/sub/d.dat"]
+        assert scanned("in", "--exclude", "thumbs", "--exclude", "sub/c*") == ["in/a.png", "in/b.png"]
+
+    def test_is_everything_once_in_one_of_the_shards(self, scanned: Callable[..., list[str]]) -> None:
+        parts = [scanned("in", "--shard", f"{k}/3") for k in (1, 2, 3)]
+        assert sorted(chain.from_iterable(parts)) == scanned("in")
+
+    def test_follows_links_to_directories_when_told_to(self, scanned: Callable[..., list[str]], tmp_path: Path) -> None:
+        (tmp_path / "in/loop").symlink_to("sub")
+        (tmp_path / "in/sub/up").symlink_to("..")
+        assert len(scanned("in")) == 4
+        assert scanned("in", "--follow-links", "--exclude", "thumbs") == [
+            "in/a.png",
+            "in/b.png",
+            "in/loop/c.png",
+            "in/sub/c.png",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "options"),
+        [(b"in/b.png\nin/a.png\n", []), (b"in/b.png\r\n\nin/a.png", []), (b"in/b.png\0in/a.png\0", ["-0"])],
+    )
+    def test_is_listed_in_a_file(
+        self, scanned: Callable[..., list[str]], tmp_path: Path, text: bytes, options: list[str]
+    ) -> None:
+        (tmp_path / "list").write_bytes(text)
+        assert scanned("--files-from", "list", *options) == ["in/b.png", "in/a.png"]
+        with (tmp_path / "list").open("rb") as stdin:
+            assert scanned("in/sub", "--files-from", "-", *options, stdin=stdin) == [
+                "in/sub/c.png",
+                "in/b.png",
+                "in/a.png",
+            ]
+
+    def test_is_everything_once_however_often_it_is_named(self, scanned: Callable[..., list[str]]) -> None:
+        assert scanned("in/sub", "in/sub/c.png", "in/sub") == ["in/sub/c.png"]
+
+    def test_is_no_picture_above_the_limit(self, predict: Run, flat: Flat) -> None:
+        (record,) = lines(predict(flat("a.png", 51), "--max-pixels", 1199).stdout)
+        assert (record["error"], record["width"], record["probability"]) == ("too_large", 40, None)
+        assert lines(predict(flat("a.png", 51), "--max-pixels", 1200).stdout)[0]["status"] == "ok"
+
+    def test_is_whatever_the_content_says_not_the_suffix(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        flat("a.png", 51).rename(tmp_path / "a.jpg")
+        (tmp_path / "b.png").write_text("<svg/>")
+        assert [record["error"] for record in lines(predict(tmp_path).stdout)] == [None, "not_an_image"]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_are_no_pipes_sockets_or_devices_and_none_of_them_blocks(self, predict: Run, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.jpg")
+        (tmp_path / "device.jpg").symlink_to("/dev/zero")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(tmp_path / "socket.jpg"))
+            records = lines(predict(tmp_path).stdout)
+        assert [(record["error"], record["message"]) for record in records] == [("io_error", "not a regular file")] * 3
+
+    def test_named_wrongly_in_a_list_stops_after_what_came_before(
+        self, predict: Run, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("a.png", 51)
+        (tmp_path / "list").write_bytes(b"a.png\nb\0c\n")
+        result = predict("--files-from", "list", "-o", "o.csv", "--batch-size", 1, cwd=tmp_path)
+        assert result.returncode == Exit.USAGE
+        assert "--null" in result.stderr
+
+
+class TestFailOnPneumonia:
+    def test_exits_with_10_when_there_is_one(self, predict: Run, flat: Flat) -> None:
+        assert predict(flat("a.png", 51), flat("b.png", 204), "--fail-on", "pneumonia").returncode == 10
+
+    def test_exits_with_0_when_there_is_none(self, predict: Run, flat: Flat) -> None:
+        assert predict(flat("a.png", 51), "--fail-on", "pneumonia").returncode == Exit.OK
+
+    def test_gives_way_to_errors(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        result = predict(flat("a.png", 204), tmp_path / "gone", "--fail-on", "pneumonia")
+        assert result.returncode == Exit.INPUT_ERRORS
+
+
 class TestExitCode:
     def test_is_1_when_an_input_ended_in_an_error(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         result = predict(flat("a.png", 51), tmp_path / "gone.jpg")
@@ -181,6 +280,15 @@ class TestExitCode:
             (["x", "-o", "no/o.csv"], "there is no directory no"),
             (["x", "-o", "o.csv", "-f", "json"], "json fits no output"),
             (["x", "--nonsense"], "No such option"),
+            (["x", "-o", "o.csv", "-o", "./o.csv"], "o.csv is named twice"),
+            (["x", "-o", "o.txt", "-f", "table"], "a table is for standard output only"),
+            (["x", "-f", "parquet"], "Parquet can be written to a file only"),
+            (["x", "--max-pixels", "0"], "should be greater than or equal to 1"),
+            (["x", "--fail-on", "normal"], "'normal' is not"),
+            (["x", "--shard", "3/2"], "expected K/N with 1 <= K <= N"),
+            (["x", "--shard", "half"], "expected K/N with 1 <= K <= N"),
+            (["x", "--null"], "goes with --files-from"),
+            (["--files-from", "gone"], "cannot read gone: No such file or directory"),
         ],
     )
     def test_is_2_when_the_command_is_wrong(self, run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -323,3 +431,8 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
+
+
+def _with_parents(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
