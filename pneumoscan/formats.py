@@ -121,7 +121,7 @@ def _read_json_lines(file: BinaryIO) -> Iterator[Row]:
             raise FormatError("not a record of this program", number)
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise FormatError("not a record of this program", number)

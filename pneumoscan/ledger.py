@@ -96,6 +96,7 @@ def temporary_database() -> sqlite3.Connection:
     """A database that SQLite keeps in memory while it is small, then in a temporary file that nobody sees."""
     database = sqlite3.connect("", isolation_level=None)
     database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA cache_size = -1000")  # KiB
     return database
 
 
@@ -210,7 +211,13 @@ class Ledger:
                         raise FormatError("not a record of this version of the program", row.line)
                     try:
                         self.note(row.start, row.end, row.values)
-                    except (ValueError, TypeError, OverflowError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+                    except (
+                        ValueError,
+                        TypeError,
+                        OverflowError,
+                        sqlite3.ProgrammingError,
+                        sqlite3.InterfaceError,
+                    ) as error:
                         raise FormatError(f"not a record of this program: {error}", row.line) from error
                 self.end = file.seek(0, os.SEEK_END)
             except TornTailError as torn:

@@ -224,18 +224,18 @@ class Scanner:
                 message="does not look like a chest X-ray that the model may judge",
                 outlier_score=outlier,
             )
-        normal, bacterial, viral = (float(p) for p in score.probabilities)
-        # Rounded before it is compared, so that label and review can be retraced from the record.
-        probability = round(bacterial + viral, DECIMALS)
+        # Rounded before they are compared, so that label, subtype and review can be retraced from the record.
+        probability = round(float(score.probabilities[1]) + float(score.probabilities[2]), DECIMALS)
+        normal, bacterial, viral = (round(float(p), DECIMALS) for p in score.probabilities)
         ill = probability >= self.threshold
         low, high = card.review_band
         return new(
             status=Status.OK,
             label=Label.PNEUMONIA if ill else Label.NORMAL,
             probability=probability,
-            p_normal=round(normal, DECIMALS),
-            p_bacterial=round(bacterial, DECIMALS),
-            p_viral=round(viral, DECIMALS),
+            p_normal=normal,
+            p_bacterial=bacterial,
+            p_viral=viral,
             subtype=None if not ill else Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL,
             review=low <= probability <= high,
             outlier_score=outlier,

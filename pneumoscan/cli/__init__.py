@@ -7,7 +7,9 @@ import typer
 import pneumoscan
 from pneumoscan.cli.doctor import doctor
 from pneumoscan.cli.predict import predict
+from pneumoscan.cli.schema import schema
 from pneumoscan.cli.start import open_closed_streams
+from pneumoscan.cli.validate import validate
 from pneumoscan.cli.watch import watch
 
 app = typer.Typer(
@@ -19,6 +21,8 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(watch)
 app.command()(doctor)
+app.command()(validate)
+app.command()(schema)
 
 
 def _version(wanted: bool) -> None:

@@ -1,7 +1,6 @@
 """`pneumoscan doctor`: says whether scanning would work here, and how."""
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from io import StringIO
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.cli.exits import Exit, say
 from pneumoscan.cli.options import DeviceName, ModelFile
 from pneumoscan.sinks import printable
 
@@ -32,9 +31,9 @@ def doctor(
     checks, used = examine(model, device)
     ok = all(check.state is not State.FAILED for check in checks)
     if as_json:
-        _say(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=2, default=str) + "\n")
+        say(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=2, default=str) + "\n")
     else:
-        _say(_report(checks, used))
+        say(_report(checks, used))
     if not ok:
         raise typer.Exit(Exit.UNAVAILABLE)
 
@@ -58,16 +57,3 @@ def _report(checks: "list[Check]", used: str) -> str:
         console.print(Text.assemble(*words), soft_wrap=True)
     console.print(Text(conclusion), soft_wrap=True)
     return report.getvalue()
-
-
-def _say(text: str) -> None:
-    """Writes to standard output; a reader who has seen enough is no error."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own flush would fail
-        if not isinstance(error, BrokenPipeError):
-            fail(f"cannot write -: {error.strerror}", Exit.INPUT_ERRORS)

@@ -1,5 +1,7 @@
-"""How a command ends: exit codes, which calling scripts rely on, and the message of a failure."""
+"""How a command speaks and ends: answers, complaints, exit codes, which calling scripts rely on."""
 
+import os
+import sys
 from enum import IntEnum
 from typing import NoReturn
 
@@ -39,3 +41,16 @@ def fail(message: str, code: Exit) -> NoReturn:
 def complain(message: str) -> None:
     """Says on standard error what is wrong, inert whatever names it holds."""
     typer.echo(f"pneumoscan: {printable(message)}", err=True)
+
+
+def say(text: str) -> None:
+    """Writes to standard output; a reader who has seen enough is no error."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own flush would fail
+        if not isinstance(error, BrokenPipeError):
+            fail(f"cannot write -: {error.strerror}", Exit.INPUT_ERRORS)

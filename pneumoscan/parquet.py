@@ -1,0 +1,159 @@
+"""Records as Parquet, written and read; needs pyarrow. Knows nothing of scanning.
+
+The columns are the fields of `Record` with its types, enumerations as strings, and last `path_bytes`. Parquet's strings
+are UTF-8: where a path is not, `path` is what `printable` makes of it, and `path_bytes` (else null) holds its bytes.
+Other text that is not UTF-8 is kept as `printable` shows it only.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, BinaryIO, get_args, get_type_hints
+
+from pneumoscan.formats import COLUMNS, Format, FormatError
+from pneumoscan.records import SCHEMA_VERSION, Record
+from pneumoscan.sinks import _copy_mode, _sync, growing_place, printable
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("Parquet needs pyarrow: pip install 'pneumoscan[parquet]'", name=error.name) from error
+
+GROUP_ROWS = 10_000
+"""Records in a row group, which are held in memory until it is written."""
+
+
+def arrow_schema() -> pa.Schema:
+    """The columns, with each field's meaning, and what the file says of itself."""
+    types = get_type_hints(Record)
+    columns = [_column(types[field.name], field.name, field.metadata["meaning"]) for field in fields(Record)]
+    raw_path = pa.field("path_bytes", pa.binary(), metadata={"description": "the path if it is not UTF-8, else null"})
+    return pa.schema([*columns, raw_path]).with_metadata(
+        {
+            "description": "pneumoscan records. Research use only; not a medical device.",
+            "schema_version": str(SCHEMA_VERSION),
+        }
+    )
+
+
+def _column(kind: Any, name: str, meaning: str) -> pa.Field:
+    kinds = get_args(kind) or (kind,)
+    arrow = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}.get(kinds[0], pa.string())
+    return pa.field(name, arrow, nullable=NoneType in kinds, metadata={"description": meaning})
+
+
+SCHEMA = arrow_schema()
+
+
+class ParquetSink:
+    """A Parquet file, which grows beside its place and is moved there when it is complete.
+
+    Parquet is readable only with its end, which says where everything lies: nothing can go on with what a kill leaves,
+    and after a write that failed the file cannot be completed.
+    """
+
+    def __init__(self, target: Path) -> None:
+        """Opens the file; an older one at its place stays until `commit`.
+
+        Args:
+            target: the file; no link.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._target = target
+        self._place = growing_place(target, Format.PARQUET)
+        self._file = self._place.open("wb")
+        _copy_mode(target, self._place)
+        self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
+        self._records: list[Record] = []
+        self._failure: OSError | None = None
+
+    def write(self, record: Record) -> None:
+        """Takes one record; they go to the disk in groups, so that a failure may show itself later."""
+        self._records.append(record)
+        if len(self._records) == GROUP_ROWS:
+            self._write_group()
+
+    def commit(self) -> None:
+        """Ends the file and puts it in its place; after a write that failed, fails again and leaves the older file."""
+        if self._failure is not None:
+            raise self._failure
+        if self._records:
+            self._write_group()
+        with self._noting_failure():
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._place.replace(self._target)
+        _sync(self._target.parent)
+
+    def discard(self) -> None:
+        """Removes what was written; an older file stays."""
+        self._writer.is_open = False  # else it would end the file when it is collected
+        with suppress(OSError):
+            self._file.close()
+        self._place.unlink(missing_ok=True)
+
+    def _write_group(self) -> None:
+        records, self._records = self._records, []
+        with self._noting_failure():
+            self._writer.write_table(_table(records))
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Makes an OSError of pyarrow's own errors, and keeps it."""
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            self._failure = error if isinstance(error, OSError) else OSError(errno.EIO, str(error))
+            raise self._failure from error
+
+
+def _table(records: list[Record]) -> pa.Table:
+    columns = [_array([getattr(record, name) for record in records], SCHEMA.field(name).type) for name in COLUMNS]
+    raw_paths = [None if _is_utf8(record.path) else os.fsencode(record.path) for record in records]
+    return pa.Table.from_arrays([*columns, pa.array(raw_paths, pa.binary())], schema=SCHEMA)
+
+
+def _array(values: list[Any], type: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type)
+    except UnicodeEncodeError:
+        return pa.array([value if value is None or _is_utf8(value) else printable(value) for value in values], type)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_rows(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Streams the records of a Parquet file, which must be seekable; paths are as they were found.
+
+    Whether they are valid is not checked.
+
+    Raises:
+        FormatError: it is no Parquet, is damaged, or has other columns. Records before the damage have been yielded.
+    """
+    try:
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        if not parquet.schema_arrow.equals(SCHEMA):
+            raise FormatError("the columns are not those of this program")
+        for batch in parquet.iter_batches(GROUP_ROWS):
+            for values in batch.to_pylist():
+                raw_path = values.pop("path_bytes")
+                if raw_path is not None:
+                    values["path"] = os.fsdecode(raw_path)
+                yield values
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        raise FormatError(f"not readable as Parquet: {error}") from error
