@@ -4,14 +4,10 @@ Owns the model contract. Knows nothing of files to scan or formats.
 """
 
 import base64
-import contextlib
-import ctypes
 import hashlib
-import io
 import json
 import logging
 import os
-import sys
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
@@ -20,25 +16,16 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import decode
-
-# Nothing may leave the machine. ONNX Runtime reads this when it is imported, and would report to its makers otherwise.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-
-import onnxruntime
+from pneumoscan import decode, runtime
+from pneumoscan.runtime import onnxruntime
 
 METADATA_KEY = "pneumoscan"
 """Key in the ONNX file's `metadata_props` under which the card lies as JSON."""
 
 CLASSES = ("normal", "bacterial", "viral")
 DEFAULT_MODEL = "lite0.onnx"
-DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-"""NVIDIA's library of the CUDA driver API."""
-NO_DEVICE = 100
-"""CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
 
 log = logging.getLogger(__name__)
-onnxruntime.disable_telemetry_events()  # where somebody has imported it before, and on Windows
 
 
 class ModelError(Exception):
@@ -178,40 +165,6 @@ class Model:
         return float(np.max(differences, initial=0)) if differences else float("nan")
 
 
-def find_gpus() -> list[str]:
-    """Names of the NVIDIA GPUs that this process may use; empty also where there is no driver.
-
-    Raises:
-        DeviceError: the driver does not work.
-    """
-    try:
-        cuda = ctypes.CDLL(DRIVER)
-    except OSError:
-        return []
-    count, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
-    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
-    if code not in (0, NO_DEVICE):
-        raise DeviceError(f"the NVIDIA driver fails with error {code}")
-    gpus = []
-    for number in range(count.value):
-        cuda.cuDeviceGet(ctypes.byref(device), number)
-        cuda.cuDeviceGetName(name, len(name), device)
-        gpus.append(os.fsdecode(name.value))
-    return gpus
-
-
-def missing_cuda_library() -> str | None:
-    """What the dynamic linker says of ONNX Runtime's CUDA provider; None where it can be loaded, or there is none."""
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    try:
-        for part in ("shared", "cuda"):  # the second needs the first
-            for library in folder.glob(f"*onnxruntime_providers_{part}.*"):
-                ctypes.CDLL(os.fspath(library), ctypes.RTLD_GLOBAL)
-    except OSError as error:
-        return str(error)
-    return None
-
-
 def shipped_model() -> str:
     """Path of the model that is used where none is named."""
     return os.fspath(Path(str(resources.files("pneumoscan"))) / "models" / DEFAULT_MODEL)
@@ -228,7 +181,7 @@ def _read(path: str | os.PathLike[str] | None) -> bytes:
 def _start(content: bytes, device: Device) -> tuple[onnxruntime.InferenceSession, str]:
     """Starts a session, on CUDA where that is wanted and really runs."""
     if device != "cpu":
-        obstacle = _cuda_obstacle()
+        obstacle = runtime.cuda_obstacle()
         if obstacle is None:
             try:
                 session = _session(content, ["CUDAExecutionProvider", "CPUExecutionProvider"])
@@ -243,19 +196,6 @@ def _start(content: bytes, device: Device) -> tuple[onnxruntime.InferenceSession
             raise DeviceError(f"CUDA cannot be used: {obstacle}")
         log.warning("scanning on the CPU: %s", obstacle)
     return _session(content, ["CPUExecutionProvider"]), "cpu"
-
-
-def _cuda_obstacle() -> str | None:
-    """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return "the installed ONNX Runtime has no CUDA provider"
-    try:
-        ctypes.CDLL(DRIVER)
-    except OSError:
-        return "no NVIDIA driver found"
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
-        onnxruntime.preload_dlls()
-    return None
 
 
 def _session(content: bytes, providers: list[str]) -> onnxruntime.InferenceSession:

@@ -24,8 +24,10 @@ from PIL import Image, features
 import pneumoscan.model
 from pneumoscan import doctor
 from pneumoscan.cli.exits import Exit
-from pneumoscan.doctor import Check, State, Trial, examine, memory_limit, try_model
-from pneumoscan.model import Device, DeviceError, Model, find_gpus, missing_cuda_library, shipped_model
+from pneumoscan.doctor import Trial, examine, try_model
+from pneumoscan.model import Device, Model, shipped_model
+from pneumoscan.runtime import find_gpus, missing_cuda_library
+from pneumoscan.surroundings import Check, State, memory_limit
 from tests.tiny_model import SIZE, write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -240,17 +242,17 @@ class TestCuda:
 
     @pytest.fixture
     def refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.model, "_cuda_obstacle", lambda: "no luck")
-        monkeypatch.setattr(pneumoscan.model, "missing_cuda_library", lambda: "libcublas.so: not found")
+        monkeypatch.setattr(pneumoscan.runtime, "cuda_obstacle", lambda: "no luck")
+        monkeypatch.setattr(pneumoscan.runtime, "missing_cuda_library", lambda: "libcublas.so: not found")
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
 
     @pytest.fixture
     def one_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.model, "find_gpus", lambda: ["NVIDIA Z1"])
+        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", lambda: ["NVIDIA Z1"])
 
     @pytest.fixture
     def no_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.model, "find_gpus", list)
+        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", list)
 
     @pytest.mark.usefixtures("refused", "no_gpu")
     @pytest.mark.parametrize(("device", "state"), [("auto", "ok"), ("cpu", "ok"), ("cuda", "failed")])
@@ -292,9 +294,9 @@ class TestCuda:
         self, found: Callable[..., Check], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail() -> list[str]:
-            raise DeviceError("the NVIDIA driver fails with error 803")
+            raise OSError("the NVIDIA driver fails with error 803")
 
-        monkeypatch.setattr(pneumoscan.model, "find_gpus", fail)
+        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", fail)
         check = found("cuda", "auto")
         assert check.state is State.WARNING
         assert "fails with error 803" in check.message
@@ -363,7 +365,7 @@ class TestGpus:
 
     def test_of_a_driver_that_fails_are_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ctypes, "CDLL", lambda name: self.Driver(803))
-        with pytest.raises(DeviceError, match="error 803"):
+        with pytest.raises(OSError, match="error 803"):
             find_gpus()
 
     def test_are_none_without_a_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:

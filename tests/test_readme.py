@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pneumoscan.cli.exits import Exit
+from pneumoscan.formats import COLUMNS
 from pneumoscan.model import Model
 from pneumoscan.records import ErrorCode
-from pneumoscan.formats import COLUMNS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -13,7 +13,7 @@ from pneumoscan.cli.options import DeviceName, ModelFile
 from pneumoscan.sinks import printable
 
 if TYPE_CHECKING:
-    from pneumoscan.doctor import Check
+    from pneumoscan.surroundings import Check
 
 
 def doctor(
@@ -26,7 +26,8 @@ def doctor(
     Changes nothing. Exit codes: 0 scanning would work, if with warnings; 1 the answer could not be written; 2 wrong
     usage; 4 scanning would not work.
     """
-    from pneumoscan.doctor import State, examine
+    from pneumoscan.doctor import examine
+    from pneumoscan.surroundings import State
 
     checks, used = examine(model, device)
     ok = all(check.state is not State.FAILED for check in checks)

@@ -1,0 +1,69 @@
+"""ONNX Runtime, which must be imported from here, and the GPU beneath it."""
+
+import contextlib
+import ctypes
+import io
+import os
+import sys
+from pathlib import Path
+
+# Nothing may leave the machine. ONNX Runtime reads this when it is imported, and would report to its makers otherwise.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+onnxruntime.disable_telemetry_events()  # where somebody has imported it before, and on Windows
+
+__all__ = ["cuda_obstacle", "find_gpus", "missing_cuda_library", "onnxruntime"]
+
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+"""NVIDIA's library of the CUDA driver API."""
+NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
+
+
+def cuda_obstacle() -> str | None:
+    """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return "the installed ONNX Runtime has no CUDA provider"
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return "no NVIDIA driver found"
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
+        onnxruntime.preload_dlls()
+    return None
+
+
+def find_gpus() -> list[str]:
+    """Names of the NVIDIA GPUs that this process may use; empty also where there is no driver.
+
+    Raises:
+        OSError: the driver does not work.
+    """
+    try:
+        cuda = ctypes.CDLL(DRIVER)
+    except OSError:
+        return []
+    count, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
+    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+    if code not in (0, NO_DEVICE):
+        raise OSError(f"the NVIDIA driver fails with error {code}")
+    gpus = []
+    for number in range(count.value):
+        cuda.cuDeviceGet(ctypes.byref(device), number)
+        cuda.cuDeviceGetName(name, len(name), device)
+        gpus.append(os.fsdecode(name.value))
+    return gpus
+
+
+def missing_cuda_library() -> str | None:
+    """What the dynamic linker says of ONNX Runtime's CUDA provider; None where it can be loaded, or there is none."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    try:
+        for part in ("shared", "cuda"):  # the second needs the first
+            for library in folder.glob(f"*onnxruntime_providers_{part}.*"):
+                ctypes.CDLL(os.fspath(library), ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        return str(error)
+    return None
