@@ -6,7 +6,7 @@ DEMO := .cache/demo
 MODEL_RUN ?= runs/lite0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train lint model clean
+.PHONY: help demo test test-train bench lint model clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ test: .venv/dev ## Test the scanner (and train/ where torch is installed)
 
 test-train: .venv/train ## Install the training libraries and test train/
 	$(BIN)/python -m pytest tests/train
+
+bench: .venv/dev ## Measure memory and time over many files
+	$(BIN)/python -m tests.benchmarks.many_files
 
 lint: .venv/dev ## Check style and types
 	$(BIN)/ruff check .

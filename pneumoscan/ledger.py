@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
 from pneumoscan.records import Status, timestamp
@@ -116,6 +116,14 @@ class Seen:
         self._database.close()
 
 
+class Settings(NamedTuple):
+    """What besides a file decides its record: the model's digest, the threshold, and the pixels that are too many."""
+
+    model_sha256: str
+    threshold: float
+    max_pixels: int
+
+
 class Ledger:
     """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
 
@@ -140,7 +148,8 @@ class Ledger:
         self._database = temporary_database()
         self._database.execute(
             "CREATE TABLE record (path BLOB PRIMARY KEY, first INT, start INT, end INT,"
-            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL) WITHOUT ROWID"
+            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL, width INT, height INT)"
+            " WITHOUT ROWID"
         )
         try:
             if path.exists():
@@ -149,8 +158,8 @@ class Ledger:
             self.close()
             raise
 
-    def is_done(self, path: str, model_sha256: str, threshold: float) -> bool:
-        """Whether an input needs no scan: its record is no error, and file, model and threshold are the same.
+    def is_done(self, path: str, settings: Settings) -> bool:
+        """Whether an input needs no scan: its record is no error, and would be the same with these settings.
 
         An input that cannot be looked at any more is done if it has a record that is no error.
         """
@@ -158,8 +167,8 @@ class Ledger:
         same = ""
         with suppress(OSError, ValueError):
             status = os.stat(path)
-            same = " AND bytes = ? AND modified = ? AND model_sha256 = ? AND threshold = ?"
-            values += [status.st_size, timestamp(status.st_mtime_ns), model_sha256, threshold]
+            same = " AND bytes = ? AND modified = ? AND model_sha256 = ? AND threshold = ? AND width * height <= ?"
+            values += [status.st_size, timestamp(status.st_mtime_ns), *settings]
         query = f"SELECT 1 FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
         return self._database.execute(query, values).fetchone() is not None
 
@@ -181,7 +190,7 @@ class Ledger:
             self.superseded = True
             self._database.execute(
                 "UPDATE record SET start = ?, end = ?, status = ?, bytes = ?, modified = ?, model_sha256 = ?,"
-                " threshold = ? WHERE path = ?",
+                " threshold = ?, width = ?, height = ? WHERE path = ?",
                 (*row[2:], row[0]),
             )
 
@@ -231,5 +240,5 @@ class Ledger:
         return self._file.read(end - start)
 
 
-_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold")
+_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height")
 """Fields of a record that decide whether its input is done."""

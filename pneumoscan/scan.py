@@ -52,6 +52,7 @@ class Scanner:
     Attributes:
         model: the loaded model.
         threshold: probability at and above which the label is PNEUMONIA, 0 to 1.
+        max_pixels: larger pictures become `too_large` errors.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Scanner:
         self.threshold = self.model.card.threshold if threshold is None else threshold
         self._batch_size = self._largest_batch = batch_size or DEFAULT_BATCH_SIZE
         self._workers = workers or available_cores()
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         card = self.model.card
         self._new_record = partial(
             Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
@@ -147,7 +148,7 @@ class Scanner:
             return Input(path, error)
         result: Picture | DecodeError
         try:
-            result = decode.decode(file.data, self.model.card.input_size, max_pixels=self._max_pixels)
+            result = decode.decode(file.data, self.model.card.input_size, max_pixels=self.max_pixels)
         except DecodeError as error:
             result = error
         return Input(path, result, len(file.data), timestamp(file.modified))

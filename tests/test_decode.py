@@ -1,4 +1,7 @@
 import os
+import struct
+import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -7,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
+from pneumoscan import decode as decode_module
 from pneumoscan.decode import DecodeError, decode, read
 from pneumoscan.records import ErrorCode
 
@@ -30,6 +34,19 @@ def code_of(data: bytes, **options: int) -> ErrorCode:
         decode(data, 64, **options)
     assert str(caught.value)
     return caught.value.code
+
+
+def chunk(kind: bytes, content: bytes, *, crc: int = 0) -> bytes:
+    """A chunk of a PNG; other than 0, `crc` makes its checksum wrong."""
+    checksum = zlib.crc32(kind + content) ^ crc
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+
+def png(width: int, height: int, *chunks: bytes, end: bytes = chunk(b"IEND", b"")) -> bytes:
+    """A grey PNG with the chunks given, by default its pixels (all black) alone."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes((width + 1) * height)))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks or [pixels]) + end
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -76,18 +93,26 @@ class TestPixels:
     def test_that_are_transparent_are_black(self) -> None:
         assert decode(encode(Image.new("RGBA", (9, 9), (255, 255, 255, 0)), "PNG")).pixels.max() == 0
 
-    @pytest.mark.parametrize(
-        ("orientation", "undo"),
-        [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90), (8, Image.Transpose.ROTATE_270)],
-    )
-    @pytest.mark.parametrize("shape", [(320, 200), (200, 200)])
+    @pytest.mark.parametrize("orientation", range(9))
+    @pytest.mark.parametrize("shape", [(320, 200), (200, 320), (200, 200)])
+    @pytest.mark.parametrize("format", ["JPEG", "PNG"])
     def test_are_upright_when_exif_says_the_picture_was_turned(
-        self, orientation: int, undo: Image.Transpose, shape: tuple[int, int]
+        self, orientation: int, shape: tuple[int, int], format: str
     ) -> None:
+        undo = {
+            2: Image.Transpose.FLIP_LEFT_RIGHT,
+            3: Image.Transpose.ROTATE_180,
+            4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE,
+            6: Image.Transpose.ROTATE_90,
+            7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_270,
+        }.get(orientation)
         exif = Image.Exif()
         exif[0x0112] = orientation
         upright = gradient(*shape)
-        picture = decode(encode(upright.transpose(undo), "JPEG", quality=95, exif=exif), 64)
+        stored = upright if undo is None else upright.transpose(undo)
+        picture = decode(encode(stored, format, quality=95, exif=exif), 64)
         assert (picture.width, picture.height) == upright.size
         assert mean_difference(picture.pixels, decode(encode(upright, "PNG"), 64).pixels) < 2
 
@@ -96,21 +121,73 @@ class TestPixels:
             raise ValueError("nonsense")
 
         expected = decode(encode(gradient()), 64).pixels
+        exif = Image.Exif()
+        exif[0x0112] = 6
         monkeypatch.setattr(ImageOps, "exif_transpose", fail)
-        assert np.array_equal(decode(encode(gradient()), 64).pixels, expected)
+        assert np.array_equal(decode(encode(gradient(), exif=exif), 64).pixels, expected)
+
+    @pytest.mark.parametrize("size", [None, 64])
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 65_000), (65_000, 1), (2, 3)])
+    @pytest.mark.parametrize("format", ["JPEG", "PNG"])
+    def test_of_absurd_shapes_are_pixels_all_the_same(
+        self, format: str, shape: tuple[int, int], size: int | None
+    ) -> None:
+        picture = decode(encode(Image.new("L", shape, 90), format), size)
+        assert (picture.width, picture.height) == shape
+        assert picture.pixels.shape == ((size, size) if size else shape[::-1])
+        assert (picture.pixels == 90).all()
+
+    def test_of_print_colours_are_those_of_the_grey_picture(self) -> None:
+        data = encode(gradient().convert("CMYK"), quality=95)
+        assert b"Adobe" in data  # so its values are inverted
+        assert mean_difference(decode(data, 64).pixels, decode(encode(gradient(), "PNG"), 64).pixels) < 2
+        unconverted = data.index(b"Adobe") + 11
+        ycck = data[:unconverted] + b"\x02" + data[unconverted + 1 :]
+        assert decode(ycck, 64).pixels.shape == (64, 64)
+
+    def test_of_several_pictures_in_one_file_are_those_of_the_first(self) -> None:
+        first, second = gradient(), Image.new("L", (320, 200))
+        for format, quality in (("MPO", 95), ("PNG", None)):
+            data = encode(first, format, save_all=True, append_images=[second], quality=quality)
+            assert mean_difference(decode(data, 64).pixels, decode(encode(first, "PNG"), 64).pixels) < 2
+
+    def test_of_a_png_do_not_depend_on_data_beyond_them(self) -> None:
+        surplus = chunk(b"IDAT", zlib.compress(bytes(11 * 10) + b"\xff" * 30_000_000))
+        assert decode(png(10, 10, surplus)).pixels.max() == 0
+        assert decode(png(10, 10) + b"junk").pixels.max() == 0
 
 
 class TestRefusals:
     def test_an_empty_file(self) -> None:
         assert code_of(b"") is ErrorCode.EMPTY_FILE
 
-    @pytest.mark.parametrize("data", [b"hello", b"\xff", b"<svg></svg>", b"<html>", os.urandom(1000).lower()])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"hello",
+            b"\xff",
+            b"\xff\xd8",
+            b"\x89PNG",
+            b"<svg></svg>",
+            b'<?xml version="1.0"?><svg></svg>',
+            b"<html>",
+            b"GIF",
+            bytes(1000),
+        ],
+    )
     def test_what_is_no_image(self, data: bytes) -> None:
         assert code_of(data) is ErrorCode.NOT_AN_IMAGE
 
     @pytest.mark.parametrize("format", ["GIF", "TIFF", "BMP", "WEBP", "JPEG2000"])
     def test_a_format_that_is_not_scanned_is_named(self, format: str) -> None:
         assert code_of(encode(gradient(), format)) is ErrorCode.UNSUPPORTED_FORMAT
+
+    def test_an_animated_gif_and_a_document_are_named(self) -> None:
+        gif = encode(gradient(), "GIF", save_all=True, append_images=[Image.new("L", (320, 200))])
+        with pytest.raises(DecodeError, match="GIF"):
+            decode(gif)
+        with pytest.raises(DecodeError, match="PDF"):
+            decode(encode(gradient(), "PDF"))
 
     def test_a_dicom_file_is_named(self) -> None:
         with pytest.raises(DecodeError, match="DICOM"):
@@ -151,16 +228,48 @@ class TestRefusals:
         def fail(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr(JpegImageFile, "load", fail)
-        assert code_of(encode(gradient())) is code
+        monkeypatch.setattr(PngImageFile, "load", fail)
+        assert code_of(encode(gradient(), "PNG")) is code
 
-    def test_a_decompression_bomb_is_too_large_without_a_warning(self) -> None:
-        bomb = bytearray(encode(Image.new("L", (10, 10)), "PNG"))
-        bomb[16:24] = (60_000).to_bytes(4, "big") * 2
-        import zlib
+    def test_a_header_that_promises_a_bomb_is_too_large_without_a_warning(self, capfd: pytest.CaptureFixture) -> None:
+        huge = bytearray(encode(gradient()))
+        frame = huge.index(b"\xff\xc0")
+        huge[frame + 5 : frame + 9] = (65_500).to_bytes(2) * 2
+        for data in (png(60_000, 60_000, chunk(b"IDAT", zlib.compress(b""))), bytes(huge)):
+            assert code_of(data) is ErrorCode.TOO_LARGE
+        assert capfd.readouterr() == ("", "")
 
-        bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
-        assert code_of(bytes(bomb)) is ErrorCode.TOO_LARGE
+    @pytest.mark.parametrize(
+        "bomb",
+        [
+            chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000))),
+            chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(10_000_000))),
+            chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(10_000_000))),
+            b"".join(chunk(b"zTXt", b"%d\0\0" % i + zlib.compress(bytes(1_000_000))) for i in range(70)),
+        ],
+        ids=["zTXt", "iTXt", "iCCP", "many zTXt"],
+    )
+    def test_metadata_that_would_inflate_is_corrupt(self, bomb: bytes) -> None:
+        assert code_of(png(10, 10, bomb, chunk(b"IDAT", zlib.compress(bytes(110))))) is ErrorCode.CORRUPT
+
+    @pytest.mark.parametrize("size", [(0, 0), (0, 10), (10, 0)])
+    def test_a_header_without_pixels_is_an_error(self, size: tuple[int, int]) -> None:
+        jpeg = bytearray(encode(gradient()))
+        frame = jpeg.index(b"\xff\xc0")
+        jpeg[frame + 5 : frame + 9] = struct.pack(">HH", *size)
+        assert code_of(bytes(jpeg)) is ErrorCode.CORRUPT
+        assert code_of(png(*size)) in (ErrorCode.CORRUPT, ErrorCode.TRUNCATED)
+
+    def test_a_png_without_its_last_chunk_is_truncated(self) -> None:
+        assert code_of(png(10, 10, end=b"")) is ErrorCode.TRUNCATED
+
+    def test_a_png_without_pixels_is_corrupt(self) -> None:
+        assert code_of(png(10, 10, chunk(b"tEXt", b"a\0b"))) is ErrorCode.CORRUPT
+
+    def test_a_png_with_a_wrong_checksum_is_corrupt(self) -> None:
+        pixels = zlib.compress(bytes(110))
+        assert code_of(png(10, 10, chunk(b"IDAT", pixels, crc=1))) is ErrorCode.CORRUPT
+        assert code_of(png(10, 10, chunk(b"IDAT", pixels[:-1] + b"x"))) is ErrorCode.CORRUPT
 
     @settings(max_examples=300, deadline=None)
     @given(st.data())
@@ -177,10 +286,119 @@ class TestRefusals:
             assert picture.pixels.shape == (64, 64)
 
 
+class TestLargePictures:
+    @pytest.fixture
+    def alone(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+        """Whether a picture is decoded while no other large one can be, where more than 1,000 pixels are many."""
+        monkeypatch.setattr(decode_module, "LARGE_PIXELS", 1000)
+        seen = []
+        upright = decode_module._upright
+
+        def look(image: Image.Image) -> Image.Image:
+            seen.append(decode_module._large.locked())
+            return upright(image)
+
+        monkeypatch.setattr(decode_module, "_upright", look)
+
+        def alone(data: bytes, size: int | None = None) -> bool:
+            decode(data, size)
+            return seen.pop()
+
+        return alone
+
+    def test_are_decoded_one_at_a_time_and_others_are_not(self, alone: Callable[..., bool]) -> None:
+        for format in ("PNG", "JPEG"):
+            assert alone(encode(Image.new("L", (40, 26)), format))
+            assert not alone(encode(Image.new("L", (40, 25)), format))
+
+    def test_are_those_that_are_large_in_memory(self, alone: Callable[..., bool]) -> None:
+        large = gradient()
+        assert not alone(encode(large), 20)
+        assert alone(encode(large, progressive=True), 20)
+        assert alone(encode(large, "PNG"), 20)
+
+    def test_let_the_next_one_in_when_they_fail(self, alone: Callable[..., bool]) -> None:
+        for format in ("PNG", "JPEG"):
+            data = encode(gradient(), format)
+            assert code_of(data[: len(data) // 2], max_pixels=10**6) is ErrorCode.TRUNCATED
+            assert not decode_module._large.locked()
+            assert alone(data)
+
+
 class TestReading:
     def test_returns_the_bytes(self, tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(b"abc")
-        assert read(tmp_path / "x") == b"abc"
+        assert read(tmp_path / "x").data == b"abc"
+
+    def test_tells_when_the_file_was_modified(self, tmp_path: Path) -> None:
+        (tmp_path / "x").write_bytes(b"abc")
+        os.utime(tmp_path / "x", ns=(1, 1_700_000_000_123_456_700))
+        assert read(tmp_path / "x").modified == (tmp_path / "x").stat().st_mtime_ns
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_leaves_no_file_open_whatever_happens(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "x").write_bytes(b"abc")
+        os.mkfifo(tmp_path / "pipe")
+        regular = os.stat(tmp_path / "x")
+        free = os.dup(0)
+        os.close(free)
+        read(tmp_path / "x")
+        monkeypatch.setattr(os, "stat", lambda path: regular)
+        for name in ("pipe", "", "missing"):
+            with pytest.raises(DecodeError):
+                read(tmp_path / name)
+        assert os.dup(0) == free
+        os.close(free)
+
+    @pytest.mark.parametrize("change", [b"d", b""])
+    def test_a_file_that_is_written_to_meanwhile(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: bytes
+    ) -> None:
+        path = tmp_path / "x"
+        path.write_bytes(b"abc")
+        os.utime(path, ns=(1, 1))
+        fstat = os.fstat
+
+        def fstat_then_write(descriptor: int) -> os.stat_result:
+            status = fstat(descriptor)
+            with path.open("ab") as file:
+                file.write(change)
+            os.utime(path, ns=(1, status.st_mtime_ns + 1))
+            return status
+
+        monkeypatch.setattr(os, "fstat", fstat_then_write)
+        with pytest.raises(DecodeError, match="changed while it was read") as caught:
+            read(path)
+        assert caught.value.code is ErrorCode.IO_ERROR
+
+    def test_a_file_that_is_cut_meanwhile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "x"
+        path.write_bytes(b"abc")
+        before = os.stat(path)
+        path.write_bytes(b"")
+        monkeypatch.setattr(os, "fstat", lambda descriptor: before)
+        with pytest.raises(DecodeError, match="changed while it was read"):
+            read(path)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_a_file_that_becomes_a_pipe_is_refused_instead_of_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "x").write_bytes(b"abc")
+        regular = os.stat(tmp_path / "x")
+        os.mkfifo(tmp_path / "pipe")
+        monkeypatch.setattr(os, "stat", lambda path: regular)
+        with pytest.raises(DecodeError, match="not a regular file"):
+            read(tmp_path / "pipe")
+
+    def test_a_file_for_which_there_is_no_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "x").write_bytes(b"abc")
+
+        def fail(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("builtins.open", fail)
+        assert self.code_of(tmp_path / "x") is ErrorCode.TOO_LARGE
 
     def code_of(self, path: Path) -> ErrorCode:
         with pytest.raises(DecodeError) as caught:
@@ -210,7 +428,7 @@ class TestReading:
     def test_a_file_without_permission(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "x").write_bytes(b"abc")
 
-        def refuse(*_: object) -> None:
+        def refuse(*_: object, **__: object) -> None:
             raise PermissionError
 
         monkeypatch.setattr("builtins.open", refuse)
@@ -219,7 +437,7 @@ class TestReading:
     def test_a_disk_that_fails(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "x").write_bytes(b"abc")
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError(5, "Input/output error")
 
         monkeypatch.setattr("builtins.open", fail)

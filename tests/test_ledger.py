@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from pneumoscan import ledger
 from pneumoscan.formats import ENCODINGS, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock, Seen
+from pneumoscan.ledger import InUseError, Ledger, Lock, Seen, Settings
 from pneumoscan.records import Record, timestamp
 from tests.records import ILL, failed
 
@@ -91,6 +92,9 @@ def test_seen_paths_are_new_once(paths: list[str]) -> None:
         assert [path for path in paths if seen.add(path)] == list(dict.fromkeys(paths))
 
 
+SETTINGS = Settings(ILL.model_sha256, 0.5, 200)
+
+
 def kept(path: Path, *records: Record) -> Ledger:
     path.write_bytes(b"".join(map(ENCODINGS[Format.JSONL].record, records)))
     return Ledger(path, Format.JSONL)
@@ -104,9 +108,9 @@ class TestALedger:
         modified = timestamp((tmp_path / "a.jpg").stat().st_mtime_ns)
         return replace(ILL, path=str(tmp_path / "a.jpg"), bytes=7, modified=modified)
 
-    def done(self, tmp_path: Path, record: Record, sha256: str = ILL.model_sha256, threshold: float = 0.5) -> bool:
+    def done(self, tmp_path: Path, record: Record, **settings: Any) -> bool:
         with closing(kept(tmp_path / "out", record)) as ledger:
-            return ledger.is_done(str(tmp_path / "a.jpg"), sha256, threshold)
+            return ledger.is_done(str(tmp_path / "a.jpg"), SETTINGS._replace(**settings))
 
     def test_calls_an_input_done_that_is_as_it_was(self, tmp_path: Path, record: Record) -> None:
         assert self.done(tmp_path, record)
@@ -119,9 +123,9 @@ class TestALedger:
     ) -> None:
         assert not self.done(tmp_path, replace(record, **change))
 
-    def test_does_not_when_model_or_threshold_were_others(self, tmp_path: Path, record: Record) -> None:
-        assert not self.done(tmp_path, record, sha256="cd" * 32)
-        assert not self.done(tmp_path, record, threshold=0.6)
+    @pytest.mark.parametrize("change", [{"model_sha256": "cd" * 32}, {"threshold": 0.6}, {"max_pixels": 199}])
+    def test_does_not_when_settings_were_others(self, tmp_path: Path, record: Record, change: dict[str, Any]) -> None:
+        assert not self.done(tmp_path, record, **change)
 
     def test_does_not_when_it_failed(self, tmp_path: Path, record: Record) -> None:
         failure = replace(failed(record.path), bytes=record.bytes, modified=record.modified)

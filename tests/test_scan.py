@@ -159,6 +159,14 @@ class TestAFailingNetwork:
         records = scan(model, *[flat(f"{number}.png", number) for number in range(7)], batch_size=7)
         assert [record.probability for record in records] == [pytest.approx(n / 255, abs=1e-6) for n in range(7)]
 
+    def test_for_want_of_memory_is_not_tried_again_with_batches_as_large(
+        self, tmp_path: Path, flat: Flat, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        model = write_model(tmp_path / "small.onnx", fails_above=2)
+        records = scan(model, *[flat(f"{number}.png", number) for number in range(40)], batch_size=8)
+        assert [record.status for record in records] == [Status.OK] * 40
+        assert [message.split(" failed")[0] for message in caplog.messages] == ["a batch of 8", "a batch of 4"]
+
     def test_spoils_only_the_picture_at_fault(
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
     ) -> None:

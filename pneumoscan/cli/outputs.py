@@ -11,7 +11,7 @@ import typer
 
 from pneumoscan.cli.exits import Exit, complain, fail
 from pneumoscan.formats import SUFFIXES, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock
+from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record
 from pneumoscan.sinks import Sink, growing_place, is_file, open_sink
 
@@ -106,11 +106,9 @@ class Outputs:
     def __bool__(self) -> bool:
         return bool(self._sinks)
 
-    def is_done(self, path: str, model_sha256: str, threshold: float) -> bool:
+    def is_done(self, path: str, settings: Settings) -> bool:
         """Whether every output that is gone on with has this input's record already."""
-        return bool(self._ledgers) and all(
-            ledger.is_done(path, model_sha256, threshold) for ledger in self._ledgers.values()
-        )
+        return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
 
     def open(self) -> None:
         """Opens every output.

@@ -26,7 +26,7 @@ from pneumoscan.cli.options import (
     Workers,
 )
 from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
-from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import Format
@@ -190,10 +190,11 @@ def _listed(stream: BinaryIO, null: bool) -> Iterator[str]:
 
 def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: Counts) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
+    settings = settings_of(scanner)
     with closing(Seen()) as seen:
         for path in inputs:
             if seen.add(path):
-                if outputs.is_done(path, scanner.model.sha256, scanner.threshold):
+                if outputs.is_done(path, settings):
                     counts.done += 1
                 else:
                     yield path

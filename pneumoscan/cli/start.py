@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.ledger import Settings
 
 if TYPE_CHECKING:
     from pneumoscan.scan import Scanner
@@ -42,3 +43,8 @@ def load_scanner(model: Path | None, **options: Any) -> "Scanner":
         return Scanner(model, **{name: value for name, value in options.items() if value is not None})
     except (ModelError, DeviceError) as error:
         fail(str(error), Exit.UNAVAILABLE)
+
+
+def settings_of(scanner: "Scanner") -> Settings:
+    """What besides a file decides its record."""
+    return Settings(scanner.model.sha256, scanner.threshold, scanner.max_pixels)

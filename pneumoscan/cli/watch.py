@@ -23,7 +23,7 @@ from pneumoscan.cli.options import (
     Workers,
 )
 from pneumoscan.cli.outputs import Outputs
-from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import SUFFIXES, Format
@@ -124,7 +124,7 @@ class _ToDo:
     """Which files are wanted: those of which the output says nothing valid, and that have not just failed like this."""
 
     def __init__(self, scanner: "Scanner", outputs: Outputs) -> None:
-        self._scanner = scanner
+        self._settings = settings_of(scanner)
         self._outputs = outputs
         self._in_flight: dict[str, State | None] = {}
         self._failed: dict[str, State | None] = {}
@@ -134,7 +134,7 @@ class _ToDo:
         state = state_of(path)
         if state is None or self._failed.get(path) == state:
             return False
-        return not self._outputs.is_done(path, self._scanner.model.sha256, self._scanner.threshold)
+        return not self._outputs.is_done(path, self._settings)
 
     def begin(self, paths: Iterator[str]) -> Iterator[str]:
         """Passes on paths, and notes in which state they are before they are read."""
