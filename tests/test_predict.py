@@ -152,6 +152,10 @@ class TestOptions:
         alone = predict(tmp_path, "--batch-size", 1, "--workers", 1).stdout
         assert predict(tmp_path, "--batch-size", 7, "--workers", 8).stdout == alone
 
+    def test_help_names_every_exit_code(self, run: Run) -> None:
+        text = run("predict", "--help").stdout.split("Exit codes:")[1].split("Research use")[0]
+        assert sorted(map(int, re.findall(r"\d+", text))) == sorted(Exit)
+
     @pytest.mark.parametrize("option", ["--version", "--help"])
     def test_help_and_version_do_not_load_the_inference_library(self, option: str) -> None:
         result = subprocess.run(

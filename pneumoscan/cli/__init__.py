@@ -1,5 +1,7 @@
 """The command line: one file for each command. Heavy libraries are imported when a command runs, not before."""
 
+import inspect
+import re
 from typing import Annotated
 
 import typer
@@ -18,11 +20,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(predict)
-app.command()(watch)
-app.command()(doctor)
-app.command()(validate)
-app.command()(schema)
+for command in (predict, watch, validate, schema, doctor):
+    # The help is laid out anew, so that the docstring's own line ends only get in the way.
+    app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(command.__doc__))))(command)
 
 
 def _version(wanted: bool) -> None:

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from pneumoscan.cli.exits import Exit, fail
 from pneumoscan.cli.options import (
+    FILES,
+    RESULTS,
     BatchSize,
     DeviceName,
     Exclude,
@@ -44,15 +46,22 @@ def predict(
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Images and directories.")] = None,
     files_from: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Also scan the paths in this list, one a line ([bold]-[/]: standard input)."),
+        typer.Option(
+            metavar="FILE",
+            help="Also scan the paths in this list, one a line ([bold]-[/]: standard input).",
+            rich_help_panel=FILES,
+        ),
     ] = None,
-    null: Annotated[bool, typer.Option("--null", "-0", help="Paths in the list end with NUL, not newline.")] = False,
+    null: Annotated[
+        bool, typer.Option("--null", "-0", help="Paths in the list end with NUL, not newline.", rich_help_panel=FILES)
+    ] = False,
     recursive: Recursive = True,
     include: Include = None,
     exclude: Exclude = None,
     follow_links: FollowLinks = False,
     shard: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Scan only the K-th of N parts; for several machines.")
+        str | None,
+        typer.Option(metavar="K/N", help="Scan only the K-th of N parts; for several machines.", rich_help_panel=FILES),
     ] = None,
     output: Annotated[
         list[Path] | None,
@@ -62,6 +71,7 @@ def predict(
             metavar="FILE",
             help="Write to this .csv, .json, .jsonl or .parquet file, or to standard output ([bold]-[/]). "
             "May be given again.",
+            rich_help_panel=RESULTS,
         ),
     ] = None,
     format: Annotated[
@@ -71,12 +81,15 @@ def predict(
             "-f",
             help="For standard output and files whose suffix does not tell. Unless given: a table on a terminal, "
             "JSON Lines in a pipe.",
+            rich_help_panel=RESULTS,
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on with the .jsonl or .csv output: scan only what is new, changed or failed."
+            "--resume",
+            help="Go on with the .jsonl or .csv output: scan only what is new, changed or failed.",
+            rich_help_panel=RESULTS,
         ),
     ] = False,
     threshold: Threshold = None,
@@ -86,7 +99,8 @@ def predict(
     device: DeviceName = "auto",
     model: ModelFile = None,
     fail_on: Annotated[
-        Literal["pneumonia"] | None, typer.Option(help="Exit with 10 if at least one picture is PNEUMONIA.")
+        Literal["pneumonia"] | None,
+        typer.Option(help="Exit with 10 if at least one picture is PNEUMONIA.", rich_help_panel=RESULTS),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
