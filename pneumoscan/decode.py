@@ -5,21 +5,31 @@ Owns what a pixel is and which files are refused. Knows nothing of models.
 
 import os
 import stat
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from pneumoscan import jpeg
 from pneumoscan.records import ErrorCode
 
 MAX_BYTES = 512 * 1024**2
 """Largest file read: the largest picture decoded, at 8 bytes a pixel."""
 MAX_PIXELS = 64_000_000
 """Largest picture decoded, width times height. Digital radiographs reach about 16 million."""
+LARGE_PIXELS = 16_000_000
+"""Pictures that hold more pixels than this in memory are decoded one at a time, whatever the number of threads.
+
+Decoding takes up to 11 bytes a pixel (transparency; 8 for 16 bits, 5 for colour, 1 for grey; next to none for a JPEG
+that is scaled). So the largest digital radiographs, which must not wait for each other, take 180 MB a thread at most.
+"""
 
 RESAMPLING = "bilinear"
 """Name of the filter in `decode`, as the model file states it. Pillow's is anti-aliased."""
@@ -31,6 +41,8 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
 )
+
+_large = threading.Lock()
 
 # First bytes of formats that people do keep radiographs in, so that the error can name them.
 _UNSUPPORTED: tuple[tuple[int, bytes, str], ...] = (
@@ -75,32 +87,61 @@ class Picture:
     height: int
 
 
-def read(path: str | os.PathLike[str]) -> bytes:
-    """All bytes of a regular file. Pipes and devices are refused, since reading them might never end.
+class File(NamedTuple):
+    """A file's content.
+
+    Attributes:
+        data: all bytes.
+        modified: time of modification in nanoseconds since the epoch, of the very file that was read.
+    """
+
+    data: bytes
+    modified: int
+
+
+def read(path: str | os.PathLike[str]) -> File:
+    """All bytes of a regular file that nobody writes to meanwhile.
+
+    Pipes and devices are refused, since reading them might never end.
 
     Raises:
         DecodeError: `not_found`, `permission_denied`, `empty_file`, `too_large` or `io_error`.
     """
     try:
         status = os.stat(path)
-        mode = status.st_mode
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(status.st_mode):
             os.scandir(path).close()  # says why it could not be listed, if that is so
-        if not stat.S_ISREG(mode):
-            raise DecodeError(ErrorCode.IO_ERROR, "not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise DecodeError(ErrorCode.TOO_LARGE, f"{status.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
-        with open(path, "rb") as file:
-            data = file.read()
+        _check(status)
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            before = os.fstat(file.fileno())
+            _check(before)
+            data = file.read(before.st_size + 1)
+            after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise DecodeError(ErrorCode.NOT_FOUND, "no such file") from None
     except PermissionError:
         raise DecodeError(ErrorCode.PERMISSION_DENIED, "no permission to read it") from None
     except OSError as error:
         raise DecodeError(ErrorCode.IO_ERROR, f"cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise DecodeError(ErrorCode.TOO_LARGE, "there is not enough memory for the file") from error
+    if len(data) != before.st_size or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise DecodeError(ErrorCode.IO_ERROR, "changed while it was read")
     if not data:
         raise DecodeError(ErrorCode.EMPTY_FILE, "the file is empty")
-    return data
+    return File(data, after.st_mtime_ns)
+
+
+def _check(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise DecodeError(ErrorCode.IO_ERROR, "not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise DecodeError(ErrorCode.TOO_LARGE, f"{status.st_size:,} bytes is more than the limit of {MAX_BYTES:,}")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Opens even what has become a named pipe since it was looked at, instead of waiting for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -108,7 +149,8 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
 
     With `size` the picture is stretched to `size` by `size` (the aspect ratio is not kept, as in the training
     data); JPEGs are then decoded at the smallest DCT scale that is not below `size`, which costs a fraction of
-    full decoding. A picture is decoded completely or not at all.
+    full decoding. A picture is decoded completely or not at all; `pneumoscan.jpeg` says what that can mean for a JPEG.
+    Of several pictures in one file the first is taken. Threads may call this at the same time.
 
     Args:
         data: the file's bytes.
@@ -130,26 +172,35 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
             height,
         )
     try:
+        stream = jpeg.parse(data) if isinstance(image, JpegImageFile) else None
+        if stream and (stream.width, stream.height) != image.size:
+            raise jpeg.JpegError(ErrorCode.CORRUPT, "the picture is damaged: its headers contradict each other")
         if size is not None:
             image.draft("L", (size, size))
-        image.load()
-        if isinstance(image, PngImageFile):  # Pillow decodes what its checksums call damaged, unless asked
-            PngImageFile(BytesIO(data)).verify()
-        upright = _upright(image)
-        turned = (upright.width > upright.height) != (image.width > image.height)
-        if turned:
-            width, height = height, width
-        grey = _grey(upright)
+        # What comes in several scans is kept whole until the last of them, at whatever scale it is decoded.
+        held = image.width * image.height if stream and stream.scans == 1 else width * height
+        with _large if held > LARGE_PIXELS else nullcontext():
+            if stream:
+                jpeg.load(image, data, stream)
+            else:
+                image.load()
+                PngImageFile(BytesIO(data)).verify()  # Pillow decodes what its checksums call damaged, unless asked
+            upright = _upright(image)
+            if (upright.width > upright.height) != (image.width > image.height):
+                width, height = height, width
+            grey = _grey(upright)
+            if size is not None and grey.size != (size, size):
+                grey = grey.resize((size, size), Image.Resampling.BILINEAR)
     except MemoryError as error:
         raise DecodeError(ErrorCode.TOO_LARGE, "there is not enough memory for the picture", width, height) from error
+    except jpeg.JpegError as error:
+        raise DecodeError(error.code, str(error), width, height) from error
     except Exception as error:  # on malformed data Pillow's readers raise nearly anything
         raise DecodeError(_read_failure(error), f"the picture is damaged: {error}", width, height) from error
-    if size is not None and grey.size != (size, size):
-        grey = grey.resize((size, size), Image.Resampling.BILINEAR)
     return Picture(np.asarray(grey), width, height)
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile.ImageFile:
     """Reads the header with the reader that the first bytes call for (never by the file's name)."""
     for signature, reader in _READERS:
         if data.startswith(signature):
@@ -157,7 +208,7 @@ def _open(data: bytes) -> Image.Image:
                 return reader(BytesIO(data))
             except Exception as error:  # on malformed data Pillow's readers raise nearly anything
                 code = ErrorCode.TRUNCATED if len(data) < SHORTEST_HEADER else _read_failure(error)
-                raise DecodeError(code, f"the header is damaged: {error}") from error
+                raise DecodeError(code, f"the header cannot be read: {error}") from error
     for offset, signature, name in _UNSUPPORTED:
         if data.startswith(signature, offset):
             raise DecodeError(ErrorCode.UNSUPPORTED_FORMAT, f"{name} is not supported; convert it to JPEG or PNG")
@@ -167,14 +218,18 @@ def _open(data: bytes) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """The picture as EXIF says that it is to be displayed; as it is stored, where EXIF cannot be understood."""
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image  # which would be copied
     except Exception:  # the pixels are sound, and broken EXIF raises nearly anything
         return image
 
 
 def _read_failure(error: Exception) -> ErrorCode:
-    """Pillow tells a file that ends early from a broken one only in its message."""
-    return ErrorCode.TRUNCATED if "truncated" in str(error).lower() else ErrorCode.CORRUPT
+    """Pillow tells what is wrong only in its message."""
+    message = str(error).lower()
+    if "cannot handle" in message:  # a number of bits or of layers
+        return ErrorCode.UNSUPPORTED_FORMAT
+    return ErrorCode.TRUNCATED if "truncated" in message else ErrorCode.CORRUPT
 
 
 def _grey(image: Image.Image) -> Image.Image:
@@ -183,11 +238,14 @@ def _grey(image: Image.Image) -> Image.Image:
         return image
     if image.mode.startswith("I"):
         # Deep radiographs hold 10 to 16 bits at an unstated window, so their own range becomes 0 to 255.
-        deep = np.asarray(image, dtype=np.float32)
+        deep = np.array(image, dtype=np.float32)
         low, high = float(deep.min()), float(deep.max())
-        return Image.fromarray(((deep - low) * (255 / max(high - low, 1))).round().astype(np.uint8))
+        deep -= low  # in place, since such pictures can be large
+        deep *= 255 / max(high - low, 1)
+        return Image.fromarray(deep.round(out=deep).astype(np.uint8))
     if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "black")
-        opaque.alpha_composite(image.convert("RGBA"))
-        image = opaque
+        coloured = image.convert("RGBA")
+        grey = Image.new("L", image.size)
+        grey.paste(coloured.convert("L"), mask=coloured.getchannel("A"))
+        return grey
     return image.convert("L")

@@ -45,8 +45,9 @@ def chunk(kind: bytes, content: bytes, *, crc: int = 0) -> bytes:
 def png(width: int, height: int, *chunks: bytes, end: bytes = chunk(b"IEND", b"")) -> bytes:
     """A grey PNG with the chunks given, by default its pixels (all black) alone."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(bytes((width + 1) * height)))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks or [pixels]) + end
+    if not chunks:
+        chunks = (chunk(b"IDAT", zlib.compress(bytes((width + 1) * height))),)
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + end
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray) -> float:

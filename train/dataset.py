@@ -139,7 +139,7 @@ def load_pixels(samples: Sequence[Sample], size: int) -> NDArray[np.uint8]:
     def load(index: int) -> None:
         path = samples[index].path
         try:
-            pixels[index] = decode.decode(decode.read(path), size).pixels
+            pixels[index] = decode.decode(decode.read(path).data, size).pixels
         except decode.DecodeError as error:
             raise DatasetError(f"{path}: {error}") from error
 
