@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from pneumoscan import jpeg
+from pneumoscan import jpeg, png
 from pneumoscan.records import ErrorCode
 
 MAX_BYTES = 512 * 1024**2
@@ -185,6 +185,8 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
             else:
                 image.load()
                 PngImageFile(BytesIO(data)).verify()  # Pillow decodes what its checksums call damaged, unless asked
+                if not png.is_complete(data):
+                    raise OSError("it is truncated: rows are missing")
             upright = _upright(image)
             if (upright.width > upright.height) != (image.width > image.height):
                 width, height = height, width

@@ -5,8 +5,10 @@ import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,9 @@ DECIMALS = 6
 DEFAULT_BATCH_SIZE = 16
 BATCHES_AHEAD = 2
 """Batches decoded before their turn, and batches waiting to be judged: enough to keep both busy, little to hold."""
+
+LARGE_FILE = 32 * 1024**2
+"""Bytes beyond which files are read one at a time. Radiographs have a few megabytes at most."""
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +94,7 @@ class Scanner:
         self._batch_size = self._largest_batch = batch_size or DEFAULT_BATCH_SIZE
         self._workers = workers or available_cores()
         self.max_pixels = max_pixels
+        self._large_file = Lock()  # whatever the number of threads, one holds one at a time
         card = self.model.card
         self._new_record = partial(
             Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
@@ -142,16 +148,17 @@ class Scanner:
             yield waiting.popleft().result()
 
     def _decode(self, path: str) -> Input:
-        try:
-            file = decode.read(path)
-        except DecodeError as error:
-            return Input(path, error)
-        result: Picture | DecodeError
-        try:
-            result = decode.decode(file.data, self.model.card.input_size, max_pixels=self.max_pixels)
-        except DecodeError as error:
-            result = error
-        return Input(path, result, len(file.data), timestamp(file.modified))
+        with self._large_file if _is_large(path) else nullcontext():
+            try:
+                file = decode.read(path)
+            except DecodeError as error:
+                return Input(path, error)
+            result: Picture | DecodeError
+            try:
+                result = decode.decode(file.data, self.model.card.input_size, max_pixels=self.max_pixels)
+            except DecodeError as error:
+                result = error
+            return Input(path, result, len(file.data), timestamp(file.modified))
 
     def _judge(self, batch: list[Input]) -> list[Record]:
         pictures = [each.result for each in batch if isinstance(each.result, Picture)]
@@ -241,6 +248,13 @@ class Scanner:
             review=low <= probability <= high,
             outlier_score=outlier,
         )
+
+
+def _is_large(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > LARGE_FILE
+    except (OSError, ValueError):  # reading it will say why
+        return False
 
 
 def available_cores() -> int:

@@ -267,6 +267,10 @@ class TestRefusals:
     def test_a_png_without_pixels_is_corrupt(self) -> None:
         assert code_of(png(10, 10, chunk(b"tEXt", b"a\0b"))) is ErrorCode.CORRUPT
 
+    @pytest.mark.parametrize("rows", [0, 1, 9])
+    def test_a_png_with_rows_missing_is_truncated_even_if_its_checksums_are_right(self, rows: int) -> None:
+        assert code_of(png(10, 10, chunk(b"IDAT", zlib.compress(bytes(11 * rows))))) is ErrorCode.TRUNCATED
+
     def test_a_png_with_a_wrong_checksum_is_corrupt(self) -> None:
         pixels = zlib.compress(bytes(110))
         assert code_of(png(10, 10, chunk(b"IDAT", pixels, crc=1))) is ErrorCode.CORRUPT

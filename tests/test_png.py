@@ -1,0 +1,63 @@
+import struct
+import zlib
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pneumoscan.png import is_complete
+
+
+def encoded(mode: str, size: tuple[int, int]) -> bytes:
+    file = BytesIO()
+    Image.effect_noise(size, 50).convert(mode).save(file, "PNG")
+    return file.getvalue()
+
+
+def with_pixels(data: bytes, pixels: bytes, *, interlaced: int = 0, pieces: int = 3) -> bytes:
+    """A PNG whose pixel data is replaced, and split into several chunks."""
+    header = data[16:28] + bytes([interlaced])
+    step = len(pixels) // pieces + 1
+    chunks = [
+        (b"IHDR", header),
+        *((b"IDAT", pixels[i : i + step]) for i in range(0, len(pixels), step)),
+        (b"IEND", b""),
+    ]
+    return data[:8] + b"".join(
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+
+
+@given(
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]),
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+)
+def test_what_an_encoder_writes_is_complete(mode: str, size: tuple[int, int]) -> None:
+    assert is_complete(encoded(mode, size))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 5), (2000, 1500)])
+def test_one_byte_less_is_not(size: tuple[int, int]) -> None:
+    length = size[1] * (1 + size[0])
+    data = encoded("L", size)
+    assert is_complete(with_pixels(data, zlib.compress(bytes(length))))
+    assert not is_complete(with_pixels(data, zlib.compress(bytes(length - 1))))
+
+
+# By hand, after the tables of the standard: bytes of all passes, each row with its filter byte.
+@pytest.mark.parametrize(("size", "length"), [((1, 1), 2), ((8, 8), 79), ((5, 1), 9), ((3, 5), 25)])
+def test_of_interlaced_pictures_all_passes_count(size: tuple[int, int], length: int) -> None:
+    data = encoded("L", size)
+    complete = with_pixels(data, zlib.compress(bytes(length)), interlaced=1)
+    with Image.open(BytesIO(complete)) as image:
+        image.load()  # Pillow counts the same
+    assert is_complete(complete)
+    assert not is_complete(with_pixels(data, zlib.compress(bytes(length - 1)), interlaced=1))
+
+
+def test_a_bomb_is_not_inflated_further_than_needed() -> None:
+    bomb = zlib.compress(bytes(10**9), 9)
+    assert is_complete(with_pixels(encoded("L", (1, 1)), bomb))
