@@ -17,7 +17,7 @@ def is_complete(data: bytes) -> bool:
     """
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     bits = depth * _CHANNELS[colour]
-    wanted = sum(
+    wanted: int = sum(
         rows * (1 + -(-columns * bits // 8))
         for x, y, dx, dy in (_ADAM7 if interlaced else ((0, 0, 1, 1),))
         if (columns := -(-(width - x) // dx)) > 0 and (rows := -(-(height - y) // dy)) > 0

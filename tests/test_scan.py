@@ -1,12 +1,13 @@
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pneumoscan import Scanner
+from pneumoscan import Scanner, decode
 from pneumoscan.model import Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from tests.tiny_model import write_model
@@ -144,6 +145,31 @@ class TestAScan:
         next(records)
         records.close()
         assert threading.active_count() == before
+
+    def test_reads_large_files_one_at_a_time(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reading: list[str] = []
+        most = [0, 0]
+        read = decode.read
+
+        def watched(path: str) -> decode.File:
+            reading.append(path)
+            most[0] = max(most[0], sum(Path(each).name.startswith("large") for each in reading))
+            most[1] = max(most[1], len(reading))
+            time.sleep(0.01)
+            reading.remove(path)
+            return read(path)
+
+        small = flat("small.png", 1).stat().st_size
+        paths = []
+        for number in range(8):
+            paths += [flat(f"large{number}.png", 1), flat(f"small{number}.png", 1)]
+            paths[-2].write_bytes(paths[-2].read_bytes() + b" ")
+        monkeypatch.setattr(decode, "read", watched)
+        monkeypatch.setattr("pneumoscan.scan.LARGE_FILE", small)
+        assert {record.status for record in scan(tiny_model, *paths, workers=4)} == {Status.OK}
+        assert (most[0], most[1] > 1) == (1, True)
 
     @pytest.mark.skipif(os.name == "nt", reason="names are text there")
     def test_keeps_names_that_are_not_utf8(self, tiny_model: Path, flat: Flat) -> None:
