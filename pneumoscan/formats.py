@@ -33,6 +33,11 @@ SUFFIXES = {
 }
 
 
+def printable(text: str) -> str:
+    """The text with everything that a terminal might obey, or cannot show, as an escape sequence to read."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def to_json(record: Record) -> bytes:
     """One JSON object without an end of line; ASCII, so that a name in whatever encoding survives."""
     return json.dumps(asdict(record)).encode()

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.formats import COLUMNS, Format, FormatError
+from pneumoscan.atomic import copy_mode, growing_place, sync
+from pneumoscan.formats import COLUMNS, Format, FormatError, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
-from pneumoscan.sinks import _copy_mode, _sync, growing_place, printable
 
 try:
     import pyarrow as pa
@@ -69,7 +69,7 @@ class ParquetSink:
         self._target = target
         self._place = growing_place(target, Format.PARQUET)
         self._file = self._place.open("wb")
-        _copy_mode(target, self._place)
+        copy_mode(target, self._place)
         self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
         self._records: list[Record] = []
         self._failure: OSError | None = None
@@ -92,7 +92,7 @@ class ParquetSink:
             os.fsync(self._file.fileno())
             self._file.close()
             self._place.replace(self._target)
-        _sync(self._target.parent)
+        sync(self._target.parent)
 
     def discard(self) -> None:
         """Removes what was written; an older file stays."""

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
+from pneumoscan.atomic import copy_mode, growing_place, rewritten, sync
 from pneumoscan.formats import ENCODINGS, Format
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
@@ -67,11 +68,6 @@ def is_file(target: Path) -> bool:
     return target.is_file() or not target.exists()
 
 
-def growing_place(target: Path, format: Format) -> Path:
-    """Where a file grows: JSON Lines in their place, so that others can follow them, anything else beside it."""
-    return target if format is Format.JSONL else target.with_name(f".{target.name}.partial")
-
-
 class FileSink:
     """A file of CSV, JSON or JSON Lines, in which each record is whole or not at all.
 
@@ -98,7 +94,7 @@ class FileSink:
             self._grow_from(ledger)
         # Unbuffered: what is written has left this process, and can be cut back to whole records.
         self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115
-        _copy_mode(target, self._place)
+        copy_mode(target, self._place)
         self._is_begun = False
         self._between = b""
         self._last = self._whole = 0  # bytes up to the last record, and up to its end
@@ -130,7 +126,7 @@ class FileSink:
             self._tidy(self._ledger)
         elif self._place != self._target:
             self._place.replace(self._target)
-        _sync(self._target.parent)
+        sync(self._target.parent)
 
     def discard(self) -> None:
         """Closes the file. Records that have been written stay where they are, for a run that resumes."""
@@ -166,7 +162,7 @@ class FileSink:
     def _grow_from(self, ledger: Ledger) -> None:
         """Begins what grows beside the place with a copy of the file there, whole as soon as it has its name."""
         if ledger.path.exists():
-            copy = _rewritten(self._target)
+            copy = rewritten(self._target)
             shutil.copyfile(ledger.path, copy)
             copy.replace(self._place)
             self._is_new = False
@@ -174,14 +170,14 @@ class FileSink:
 
     def _tidy(self, ledger: Ledger) -> None:
         """Writes the file anew with one record for each input, in the order in which they were first found."""
-        tidy = _rewritten(self._target)
+        tidy = rewritten(self._target)
         try:
             with tidy.open("wb") as file:
                 file.write(self._encoding.begin)
                 file.writelines(ledger.in_order())
                 file.flush()
                 os.fsync(file.fileno())
-            _copy_mode(self._place, tidy)
+            copy_mode(self._place, tidy)
             tidy.replace(self._target)
         except OSError:
             tidy.unlink(missing_ok=True)
@@ -222,29 +218,3 @@ class StreamSink:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
-
-
-def printable(text: str) -> str:
-    """The text with everything that a terminal might obey, or cannot show, as an escape sequence to read."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _rewritten(target: Path) -> Path:
-    """Where a file is written that replaces another as soon as it is whole."""
-    return target.with_name(f".{target.name}.new")
-
-
-def _copy_mode(source: Path, target: Path) -> None:
-    if source != target:
-        with suppress(OSError):
-            target.chmod(source.stat().st_mode)
-
-
-def _sync(directory: Path) -> None:
-    """Puts the names in a directory on the disk, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pneumoscan.formats import printable
 from pneumoscan.records import Record
-from pneumoscan.sinks import printable
 
 TABLE_ROWS = 1000
 """Rows that a table shows; beyond, nobody reads on, and a scan may have millions."""

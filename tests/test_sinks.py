@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pneumoscan.formats import COLUMNS, Format
+from pneumoscan.atomic import growing_place
+from pneumoscan.formats import COLUMNS, Format, printable
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
-from pneumoscan.sinks import growing_place, open_sink, printable
+from pneumoscan.sinks import open_sink
 from tests.records import ILL, failed, read
 
 

@@ -10,7 +10,7 @@ import typer
 
 from pneumoscan.cli.exits import Exit, say
 from pneumoscan.cli.options import DeviceName, ModelFile
-from pneumoscan.sinks import printable
+from pneumoscan.formats import printable
 
 if TYPE_CHECKING:
     from pneumoscan.surroundings import Check

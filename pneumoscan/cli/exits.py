@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from pneumoscan.sinks import printable
+from pneumoscan.formats import printable
 
 
 class Exit(IntEnum):

@@ -9,11 +9,12 @@ from typing import Self
 
 import typer
 
+from pneumoscan.atomic import growing_place
 from pneumoscan.cli.exits import Exit, complain, fail
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record
-from pneumoscan.sinks import Sink, growing_place, is_file, open_sink
+from pneumoscan.sinks import Sink, is_file, open_sink
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)

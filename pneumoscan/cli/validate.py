@@ -14,10 +14,9 @@ from typing import Annotated, Any, BinaryIO, Literal
 import typer
 
 from pneumoscan.cli.exits import Exit, complain, fail, say
-from pneumoscan.formats import SUFFIXES, Format, FormatError, TornTailError, read_rows
+from pneumoscan.formats import SUFFIXES, Format, FormatError, TornTailError, printable, read_rows
 from pneumoscan.ledger import temporary_database
 from pneumoscan.schema import problems
-from pneumoscan.sinks import printable
 
 STDIN = "-"
 SHOWN = 100

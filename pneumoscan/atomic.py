@@ -1,0 +1,34 @@
+"""Files that appear whole: where they grow, and how they are put in their place."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from pneumoscan.formats import Format
+
+
+def growing_place(target: Path, format: Format) -> Path:
+    """Where a file grows: JSON Lines in their place, so that others can follow them, anything else beside it."""
+    return target if format is Format.JSONL else target.with_name(f".{target.name}.partial")
+
+
+def rewritten(target: Path) -> Path:
+    """Where a file is written that replaces another as soon as it is whole."""
+    return target.with_name(f".{target.name}.new")
+
+
+def copy_mode(source: Path, target: Path) -> None:
+    """Gives a file the permissions of another, if there is one."""
+    if source != target:
+        with suppress(OSError):
+            target.chmod(source.stat().st_mode)
+
+
+def sync(directory: Path) -> None:
+    """Puts the names in a directory on the disk, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
