@@ -3,6 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pneumoscan.formats import Format
 
@@ -15,6 +16,11 @@ def growing_place(target: Path, format: Format) -> Path:
 def rewritten(target: Path) -> Path:
     """Where a file is written that replaces another as soon as it is whole."""
     return target.with_name(f".{target.name}.new")
+
+
+def create_private(path: Path) -> BinaryIO:
+    """Makes or empties a file that nobody else may read, as long as it has not got other permissions."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def copy_mode(source: Path, target: Path) -> None:

@@ -53,9 +53,9 @@ class Lock:
                 os.close(self._descriptor)
                 raise
             os.close(self._descriptor)  # its holder removed it at the same moment
-        os.ftruncate(self._descriptor, 0)
-        holder = {"process": os.getpid(), "host": platform.node()}
-        os.write(self._descriptor, json.dumps(holder).encode())
+        with suppress(OSError):  # a full disk; it is but for those who find the lock taken
+            os.ftruncate(self._descriptor, 0)
+            os.write(self._descriptor, json.dumps({"process": os.getpid(), "host": platform.node()}).encode())
 
     def release(self) -> None:
         """Frees the lock and removes its file."""

@@ -1,6 +1,9 @@
 """Where records go: files that are never half written, pipes, standard output. Knows nothing of scanning."""
 
+import errno
 import os
+import re
+import select
 import shutil
 import sys
 from contextlib import suppress
@@ -8,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from pneumoscan.atomic import copy_mode, growing_place, rewritten, sync
+from pneumoscan.atomic import copy_mode, create_private, growing_place, rewritten, sync
 from pneumoscan.formats import ENCODINGS, Format
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
@@ -54,6 +57,10 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
     if target is None:
         return StreamSink(sys.stdout.fileno(), format, close=False)
     if not is_file(target):
+        inherited = _INHERITED.fullmatch(os.fspath(target))
+        if inherited:  # opened anew, a file that it leads to would be written from its beginning
+            number = {"stdout": 1, "stderr": 2}.get(inherited[1]) or int(inherited[2])
+            return StreamSink(os.dup(number), format)
         return StreamSink(os.open(target, os.O_WRONLY), format)
     target = Path(os.path.realpath(target))
     if format is Format.PARQUET:
@@ -64,8 +71,11 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
 
 
 def is_file(target: Path) -> bool:
-    """Whether an output is, or would become, a regular file; a pipe or device is not."""
-    return target.is_file() or not target.exists()
+    """Whether an output is, or would become, a regular file; a pipe, a device or an inherited descriptor is not."""
+    return not _INHERITED.fullmatch(os.fspath(target)) and (target.is_file() or not target.exists())
+
+
+_INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")
 
 
 class FileSink:
@@ -90,6 +100,9 @@ class FileSink:
         self._ledger = ledger
         self._place = growing_place(target, format)
         self._is_new = not self._place.exists()
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        rewritten(target).unlink(missing_ok=True)  # left by a kill
         if ledger is not None and ledger.path != self._place:
             self._grow_from(ledger)
         # Unbuffered: what is written has left this process, and can be cut back to whole records.
@@ -117,8 +130,10 @@ class FileSink:
         self._begin()
         try:
             self._append(self._encoding.end)
-        except OSError:  # the disk is full: where the last record lay there is room
-            self._cut(self._last)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            self._cut(self._last)  # where the last record lay there is room
             self._append(self._encoding.end)
         os.fsync(self._file.fileno())
         self._file.close()
@@ -138,12 +153,16 @@ class FileSink:
     def _begin(self) -> None:
         """Makes the file ready for records: no sooner than it must, since that empties an older one."""
         if not self._is_begun:
-            self._is_begun = True
             self._cut(0 if self._ledger is None else self._ledger.end)
             if self._whole == 0:
                 self._append(self._encoding.begin)
+            self._is_begun = True
 
     def _append(self, data: bytes) -> None:
+        """Adds bytes, all or none of them."""
+        now = os.fstat(self._file.fileno())
+        if now.st_nlink == 0 or now.st_size != self._whole or not os.path.samestat(now, os.stat(self._place)):
+            raise OSError(errno.ESTALE, "another program moved, removed or changed it")
         rest = memoryview(data)
         try:
             while rest:
@@ -163,7 +182,11 @@ class FileSink:
         """Begins what grows beside the place with a copy of the file there, whole as soon as it has its name."""
         if ledger.path.exists():
             copy = rewritten(self._target)
-            shutil.copyfile(ledger.path, copy)
+            with ledger.path.open("rb") as source, create_private(copy) as file:
+                copy_mode(ledger.path, copy)
+                shutil.copyfileobj(source, file)
+                file.flush()
+                os.fsync(file.fileno())
             copy.replace(self._place)
             self._is_new = False
         ledger.path = self._place
@@ -172,12 +195,12 @@ class FileSink:
         """Writes the file anew with one record for each input, in the order in which they were first found."""
         tidy = rewritten(self._target)
         try:
-            with tidy.open("wb") as file:
+            with create_private(tidy) as file:
+                copy_mode(self._place, tidy)
                 file.write(self._encoding.begin)
                 file.writelines(ledger.in_order())
                 file.flush()
                 os.fsync(file.fileno())
-            copy_mode(self._place, tidy)
             tidy.replace(self._target)
         except OSError:
             tidy.unlink(missing_ok=True)
@@ -217,4 +240,7 @@ class StreamSink:
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # whoever shares the pipe has set it so
+                select.select([], [self._descriptor], [])

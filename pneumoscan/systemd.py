@@ -5,9 +5,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 
-# Why it ends by itself, so that starting it again would not help: wrong usage, no model or device, output in use.
-_HOPELESS = "2 4 5"
-
 
 def notify(state: str) -> None:
     """Tells the service manager of a state, such as `READY=1`; nothing where none listens.
@@ -39,8 +36,7 @@ Type=notify
 ExecStart={" ".join(_quoted(word) for word in command)}
 WorkingDirectory={_escaped(working_directory)}
 Restart=on-failure
-RestartSec=10
-RestartPreventExitStatus={_HOPELESS}
+RestartSec=30
 SuccessExitStatus=129 130 143
 NoNewPrivileges=yes
 PrivateTmp=yes

@@ -1,5 +1,6 @@
 """Records as a table for people."""
 
+from io import TextIOWrapper
 from typing import TextIO
 
 from rich.console import Console
@@ -30,6 +31,8 @@ class TableSink:
 
     def commit(self) -> None:
         """Draws the table."""
+        if isinstance(self._stream, TextIOWrapper):
+            self._stream.reconfigure(errors="backslashreplace")
         table = Table(
             "file",
             "result",

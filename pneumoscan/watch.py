@@ -26,11 +26,13 @@ class State(NamedTuple):
 
 
 def state_of(path: str) -> State | None:
-    """The state that a file is in, None where it is gone or out of reach."""
+    """The state that a file is in; None where it is gone, and always the same where it is out of reach."""
     try:
         status = os.stat(path)
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return None
+    except OSError:
+        return State(0, 0, 0)
     return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

@@ -77,10 +77,15 @@ def test_a_run_killed_at_any_instant_and_resumed_gives_the_file_of_an_undisturbe
         assert finish(start("-o", str(output))) == Exit.INPUT_ERRORS
         duration = time.monotonic() - begun
     undisturbed = output.read_bytes()
+    assert finish(start("-o", str(output), "--threshold", "0.1")) == Exit.INPUT_ERRORS
+    older = output.read_bytes()
+    assert older != undisturbed
     instants = random.Random(20)
     cut_short = 0
     for _ in range(KILLS):
-        output.unlink(missing_ok=True)
+        output.unlink()
+        if instants.random() < 0.5:
+            output.write_bytes(older)
         arguments = ["-o", str(output)]
         for _ in range(instants.choice([1, 1, 2])):
             process = start(*arguments)

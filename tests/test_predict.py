@@ -242,14 +242,20 @@ class TestWhatIsScanned:
             records = lines(predict(tmp_path).stdout)
         assert [(record["error"], record["message"]) for record in records] == [("io_error", "not a regular file")] * 3
 
-    def test_named_wrongly_in_a_list_stops_after_what_came_before(
-        self, predict: Run, flat: Flat, tmp_path: Path
-    ) -> None:
-        flat("a.png", 51)
-        (tmp_path / "list").write_bytes(b"a.png\nb\0c\n")
-        result = predict("--files-from", "list", "-o", "o.csv", "--batch-size", 1, cwd=tmp_path)
-        assert result.returncode == Exit.USAGE
+    def test_in_a_list_that_goes_wrong_is_what_came_before(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        names = [flat(f"{number:02}.png", 51).name for number in range(40)]
+        (tmp_path / "list").write_bytes("\n".join([*names, "b\0c", "00.png"]).encode())
+        result = predict("--files-from", "list", cwd=tmp_path)
+        assert result.returncode == Exit.INPUT_ERRORS
         assert "--null" in result.stderr
+        assert [record["path"] for record in lines(result.stdout)] == names
+
+    def test_is_not_the_output(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        flat("in/a.png", 51)
+        for _ in range(2):
+            result = predict("in", "in/o.jsonl", "--include", "*", "-o", "in/o.jsonl", cwd=tmp_path)
+            assert result.returncode == Exit.OK
+        assert [record["path"] for record in lines((tmp_path / "in/o.jsonl").read_text())] == ["in/a.png"]
 
 
 class TestFailOnPneumonia:

@@ -136,6 +136,16 @@ class TestResuming:
         assert "1 scanned: 1 pneumonia; 0 for review; 1 done before." in resume().stderr
         assert output.read_bytes() == whole
 
+    def test_prefers_a_file_that_was_put_there_after_the_kill(self, resume: Run, flat: Flat, output: Path) -> None:
+        flat("in/a.png", 51), flat("in/b.png", 204)
+        resume()
+        whole = output.read_bytes()
+        partial = output.with_name(f".{output.name}.partial")
+        partial.write_bytes(whole[:-200])
+        os.utime(partial, (0, 0))
+        assert "0 scanned; 2 done before" in resume().stderr
+        assert output.read_bytes() == whole
+
     def test_goes_on_with_several_outputs_each_where_it_ends(
         self, resume: Run, flat: Flat, output: Path, tmp_path: Path
     ) -> None:

@@ -1,6 +1,7 @@
 import os
 import stat
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -154,6 +155,56 @@ def test_a_full_disk_leaves_whole_records(
     assert all(record == asdict(ILL) for record in found)
 
 
+@pytest.mark.parametrize("format", [Format.CSV, Format.JSON])
+def test_a_disk_too_full_for_the_first_byte_leaves_the_older_file(tmp_path: Path, format: Format) -> None:
+    resource = pytest.importorskip("resource")
+    write(tmp_path / "out", format, ILL)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sink = open_sink(tmp_path / "out", format)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    try:
+        for attempt in (lambda: sink.write(ILL), sink.commit):
+            with pytest.raises(OSError, match="too large"):
+                attempt()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    sink.discard()
+    assert read(tmp_path / "out", format) == [asdict(ILL)]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("format", FILES)
+class TestAFileThatOthersMeddleWith:
+    def meddled(self, tmp_path: Path, format: Format, meddle: Callable[[Path], object]) -> None:
+        sink = open_sink(tmp_path / "out", format)
+        sink.write(ILL)
+        meddle(growing_place(tmp_path / "out", format))
+        for attempt in (lambda: sink.write(failed("b")), sink.commit):
+            with pytest.raises(OSError, match=r"another program|No such file"):
+                attempt()
+        sink.discard()
+
+    def test_is_written_no_more_when_it_was_removed(self, tmp_path: Path, format: Format) -> None:
+        self.meddled(tmp_path, format, Path.unlink)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_is_written_no_more_when_it_was_moved_and_keeps_what_it_has(self, tmp_path: Path, format: Format) -> None:
+        kept = []
+
+        def move(place: Path) -> None:
+            kept.append(place.read_bytes())
+            place.rename(tmp_path / "moved")
+            place.write_text("another")
+
+        self.meddled(tmp_path, format, move)
+        assert (tmp_path / "moved").read_bytes() == kept[0]
+        assert growing_place(tmp_path / "out", format).read_text() == "another"
+
+    def test_is_written_no_more_when_it_was_emptied(self, tmp_path: Path, format: Format) -> None:
+        self.meddled(tmp_path, format, lambda place: place.write_bytes(b""))
+        assert growing_place(tmp_path / "out", format).read_bytes() == b""
+
+
 @pytest.mark.parametrize("format", RESUMABLE)
 class TestGoingOn:
     def test_appends_to_what_is_there(self, tmp_path: Path, format: Format) -> None:
@@ -195,6 +246,27 @@ class TestGoingOn:
         go_on(tmp_path / "out", format, failed("c"))
         assert [record["status"] for record in read(tmp_path / "out", format)] == ["ok", "error", "error"]
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
+def test_what_is_private_is_so_while_it_is_put_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format
+) -> None:
+    write(tmp_path / "out", format, failed("a"))
+    (tmp_path / "out").chmod(0o600)
+    modes = []
+    in_order = Ledger.in_order
+
+    def watched(ledger: Ledger) -> Iterator[bytes]:
+        for line in in_order(ledger):
+            modes.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir())
+            yield line
+
+    monkeypatch.setattr(Ledger, "in_order", watched)
+    go_on(tmp_path / "out", format, replace(ILL, path="a"))
+    assert len(modes) >= 2
+    assert set(modes) == {0o600}
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
 
 
 def test_csv_stays_whole_in_its_place_while_a_run_goes_on(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,10 +80,11 @@ class TestAFullDisk:
 
 
 class TestTemporaryData:
-    def test_that_finds_no_room_is_told_and_what_was_scanned_is_written(
+    def test_that_finds_no_room_is_told_and_the_older_file_stays(
         self, flat: Flat, tiny_model: Path, tmp_path: Path
     ) -> None:
         flat("in/a.png", 51), flat("in/b.png", 51)
+        (tmp_path / "out.csv").write_text("older")
         program = (
             "import sqlite3, sys; from pneumoscan import __main__, ledger; add = ledger.Seen.add\n"
             "def full(self, path):\n"
@@ -96,6 +98,7 @@ class TestTemporaryData:
         assert "cannot keep temporary data in" in result.stderr
         assert "set TMPDIR" in result.stderr
         assert "Traceback" not in result.stderr
+        assert (tmp_path / "out.csv").read_text() == "older"
 
 
 class TestPipes:
@@ -112,6 +115,43 @@ class TestPipes:
         result = shell(f"predict many -q -f {format} | head -1")
         assert (result.returncode, result.stderr) == (Exit.OK, "")
         assert len(result.stdout.splitlines()) == 1
+
+    @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+    def test_and_files_that_are_named_as_descriptors_are_written_on_from_where_they_stand(
+        self, shell: Shell, flat: Flat, tmp_path: Path, name: str
+    ) -> None:
+        flat("a.png", 51)
+        shell(f"{{ echo before; predict a.png -q -f jsonl -o {name}; echo after; }} > all")
+        before, record, after = (tmp_path / "all").read_text().splitlines()
+        assert (before, json.loads(record)["path"], after) == ("before", "a.png", "after")
+
+    def test_that_do_not_wait_get_everything_all_the_same(self, many: Many, tiny_model: Path, tmp_path: Path) -> None:
+        many(1000)
+        command = [sys.executable, "-m", "pneumoscan", "predict", "many", "-q", "--model", tiny_model]
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        with subprocess.Popen(command, stdout=writer, cwd=tmp_path) as process, os.fdopen(reader, "rb") as pipe:
+            os.close(writer)
+            assert len(pipe.read().splitlines()) == 1000
+        assert process.returncode == Exit.OK
+
+    def test_whose_reader_sleeps_do_not_keep_a_stopped_run_alive(
+        self, many: Many, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        many(2000)
+        program = "from pneumoscan import __main__; from pneumoscan.cli import stop; stop.GRACE = 0.2; __main__.main()"
+        command = [sys.executable, "-c", program, "predict", "many", "-q", "--model", tiny_model]
+        command += ["-o", "-", "-o", "out.jsonl"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
+            assert process.stdout is not None
+            output = tmp_path / "out.jsonl"
+            before = 0
+            while not output.exists() or (size := output.stat().st_size) == 0 or size != before:
+                before = output.stat().st_size if output.exists() else 0
+                time.sleep(0.3)  # in which more would come, if the pipe were not full
+            process.terminate()
+            assert process.wait(30) == Exit.TERMINATED
+        assert 0 < len(read(tmp_path / "out.jsonl", Format.JSONL)) < 2000
 
     def test_from_find_bring_any_name(self, shell: Shell, flat: Flat) -> None:
         flat("in/a\nb.png", 51), flat("in/\x1b[31m.png", 204)
@@ -161,6 +201,12 @@ class TestBareSurroundings:
         assert json.loads(result.stdout)["label"] == "PNEUMONIA"
         assert b"1 scanned: 1 pneumonia" in result.stderr
         assert (tmp_path / "out.csv").read_bytes().splitlines()[1].startswith(os.fsencode(path) + b",ok,PNEUMONIA")
+
+    def test_that_cannot_show_a_name_show_it_escaped(self, shell: Shell, flat: Flat) -> None:
+        flat("日本é.png", 51)
+        result = shell("PYTHONIOENCODING=ascii predict *.png -q -f table")
+        assert result.returncode == Exit.OK
+        assert r"\u65e5\u672c\xe9.png" in result.stdout
 
     @pytest.mark.parametrize("closed", ["<&-", "<&- 2>&-", "<&- >&- 2>&-"])
     def test_need_no_open_streams(self, shell: Shell, flat: Flat, tmp_path: Path, closed: str) -> None:

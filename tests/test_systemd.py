@@ -29,8 +29,10 @@ class TestTheUnit:
         result = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
         assert (result.returncode, [line for line in result.stderr.splitlines() if "pneumoscan" in line]) == (0, [])
 
-    def test_is_not_started_again_when_that_would_not_help(self) -> None:
-        assert "RestartPreventExitStatus=2 4 5\n" in unit(["x"], working_directory="/", writes_to="/")
+    def test_is_started_again_whatever_ended_it_but_a_signal(self) -> None:
+        printed = unit(["x"], working_directory="/", writes_to="/")
+        assert "Restart=on-failure\n" in printed  # a share that is not mounted yet, a disk that was full
+        assert "SuccessExitStatus=129 130 143\n" in printed
 
 
 class TestNotifying:

@@ -137,6 +137,40 @@ class TestAWatch:
         ]
         assert errors.count("1 error") == 1
 
+    def test_of_folders_that_overlap_scans_everything_once(self, watch: Watch, flat: Flat, output: Path) -> None:
+        for name in ("a", "b"):
+            os.utime(flat(f"in/sub/{name}.png", 51), (0, 0))
+        process = watch("in/sub", "in")
+        wait_for(output, 2)
+        flat("in/c.png", 51)
+        wait_for(output, 3)
+        assert stop(process)[0] == Exit.TERMINATED
+        assert sorted(record["path"] for record in records(output)) == ["in/c.png", "in/sub/a.png", "in/sub/b.png"]
+
+    def test_does_not_scan_its_own_output(self, watch: Watch, flat: Flat, output: Path) -> None:
+        process = watch("--include", "*", ".")
+        flat("in/a.png", 51)
+        wait_for(output, 1)
+        flat("in/b.png", 51)
+        wait_for(output, 2)
+        stop(process)
+        assert "out.jsonl" not in {Path(record["path"]).name for record in records(output)}
+
+    def test_ends_when_its_output_is_taken_away_and_begins_anew_when_it_is_started_again(
+        self, watch: Watch, flat: Flat, output: Path
+    ) -> None:
+        flat("in/a.png", 51)
+        process = watch()
+        wait_for(output, 1)
+        output.rename(output.with_name("rotated"))
+        flat("in/b.png", 51)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == Exit.INPUT_ERRORS
+        assert "cannot write out.jsonl" in errors
+        stop_me = watch()
+        wait_for(output, 2)
+        stop(stop_me)
+
     def test_survives_that_its_folder_goes_away_and_comes_back(self, watch: Watch, flat: Flat, output: Path) -> None:
         flat("in/a.png", 51)
         process = watch()

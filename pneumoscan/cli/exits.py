@@ -38,6 +38,11 @@ def fail(message: str, code: Exit) -> NoReturn:
     raise typer.Exit(code)
 
 
+def misuse(message: str, option: str) -> NoReturn:
+    """Says on standard error what is wrong with an option, inert whatever names it holds, and exits with `USAGE`."""
+    raise typer.BadParameter(printable(message), param_hint=option)
+
+
 def complain(message: str) -> None:
     """Says on standard error what is wrong, inert whatever names it holds."""
     typer.echo(f"pneumoscan: {printable(message)}", err=True)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Self
 import typer
 
 from pneumoscan.atomic import growing_place
-from pneumoscan.cli.exits import Exit, complain, fail
+from pneumoscan.cli.exits import Exit, complain, fail, misuse
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record
@@ -29,24 +30,22 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
     formats: dict[Path, Format] = {}
     for path in outputs:
         if path == STDOUT and sys.stdout.name == os.devnull:  # a stand-in
-            raise typer.BadParameter("standard output is closed", param_hint="-o")
+            misuse("standard output is closed", "-o")
         default = Format.TABLE if sys.stdout.isatty() else Format.JSONL
         chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
         if chosen is None:
-            raise typer.BadParameter(
-                f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", param_hint="-o"
-            )
+            misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
         if path != STDOUT and not path.absolute().parent.is_dir():
-            raise typer.BadParameter(f"{path}: there is no directory {path.parent}", param_hint="-o")
+            misuse(f"{path}: there is no directory {path.parent}", "-o")
         if chosen is Format.TABLE and path != STDOUT:
-            raise typer.BadParameter(f"{path}: a table is for standard output only", param_hint="-o")
+            misuse(f"{path}: a table is for standard output only", "-o")
         if chosen is Format.PARQUET and (path == STDOUT or not is_file(path)):
-            raise typer.BadParameter("Parquet can be written to a file only", param_hint="-o")
+            misuse("Parquet can be written to a file only", "-o")
         if any(_same(path, other) for other in formats):
-            raise typer.BadParameter(f"{path} is named twice", param_hint="-o")
+            misuse(f"{path} is named twice", "-o")
         formats[path] = chosen
     if format is not None and format not in formats.values():
-        raise typer.BadParameter(f"{format} fits no output: their suffixes say otherwise", param_hint="--format")
+        misuse(f"{format} fits no output: their suffixes say otherwise", "--format")
     return formats
 
 
@@ -78,29 +77,30 @@ class Outputs:
     def _prepare(self, resume: bool) -> None:
         formats = self._formats
         files = {path: Path(os.path.realpath(path)) for path in formats if path != STDOUT and is_file(path)}
+        self._files = {os.fspath(file) for file in files.values()}
+        self._names = {path.name for path in (*files, *files.values())}
         for path, file in files.items():
             try:
                 self._held.enter_context(Lock(file))
             except InUseError as error:
                 fail(f"{path} is {error}", Exit.OUTPUT_IN_USE)
             except OSError as error:
-                fail(f"cannot write {path}: {error.strerror}", Exit.USAGE)
+                fail(f"cannot write {path}: {error.filename or path}: {error.strerror}", Exit.USAGE)
         if resume:
             for path, file in files.items():
                 self._ledgers[path] = self._held.enter_context(closing(self._read_ledger(path, file)))
             if not self._ledgers:
-                raise typer.BadParameter("needs an output file, .jsonl or .csv: -o FILE", param_hint="--resume")
+                misuse("needs an output file, .jsonl or .csv: -o FILE", "--resume")
 
     def _read_ledger(self, path: Path, file: Path) -> Ledger:
         format = self._formats[path]
         if format not in RESUMABLE:
-            raise typer.BadParameter(f"{path}: only .jsonl and .csv can be gone on with", param_hint="--resume")
-        growing = growing_place(file, format)
+            misuse(f"{path}: only .jsonl and .csv can be gone on with", "--resume")
+        place = _latest(growing_place(file, format), file)
         try:
-            return Ledger(growing if growing.exists() else file, format)
+            return Ledger(place, format)
         except FormatError as error:
-            name = growing if growing.exists() else path
-            raise typer.BadParameter(f"{name} cannot be gone on with: {error}", param_hint="--resume") from None
+            misuse(f"{path if place == file else place} cannot be gone on with: {error}", "--resume")
         except OSError as error:
             fail(f"cannot read {path}: {error.strerror}", Exit.USAGE)
 
@@ -110,6 +110,10 @@ class Outputs:
     def is_done(self, path: str, settings: Settings) -> bool:
         """Whether every output that is gone on with has this input's record already."""
         return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
+
+    def owns(self, path: str) -> bool:
+        """Whether an input is one of the outputs."""
+        return os.path.basename(path) in self._names and os.path.realpath(path) in self._files
 
     def open(self) -> None:
         """Opens every output.
@@ -137,12 +141,15 @@ class Outputs:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Completes every output that is left, whatever happened, and frees them all."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Completes every output that is left, or after something unforeseen lets go of them, and frees them all."""
         for path, sink in list(self._sinks.items()):
             try:
-                sink.commit()
-            except OSError as error:
+                if kind is None or issubclass(kind, typer.Exit):
+                    sink.commit()
+                else:
+                    sink.discard()
+            except (OSError, sqlite3.Error) as error:
                 sink.discard()
                 self._report(path, error)
         self._held.close()
@@ -155,17 +162,25 @@ class Outputs:
             return
         try:
             sink.commit()
-        except OSError:
+        except (OSError, sqlite3.Error):
             sink.discard()
 
-    def _report(self, path: Path, error: OSError) -> None:
+    def _report(self, path: Path, error: OSError | sqlite3.Error) -> None:
         if path == STDOUT:  # else the interpreter would fail again when it flushes at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return
         self.failed = True
         disk = "" if path == STDOUT else f" ({_disk(path)})"
-        complain(f"cannot write {path}: {error.strerror}{disk}")
+        complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}{disk}")
+
+
+def _latest(growing: Path, file: Path) -> Path:
+    """Where the records of the last run are: beside the file after a kill, unless the file was put there later."""
+    try:
+        return growing if growing.stat().st_mtime_ns >= file.stat().st_mtime_ns else file
+    except FileNotFoundError:
+        return growing if growing.exists() else file
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 import typer
 from tqdm import tqdm
 
-from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.cli.exits import Exit, complain, fail, misuse
 from pneumoscan.cli.options import (
     FILES,
     RESULTS,
@@ -100,7 +100,9 @@ def predict(
     model: ModelFile = None,
     fail_on: Annotated[
         Literal["pneumonia"] | None,
-        typer.Option(help="Exit with 10 if at least one picture is PNEUMONIA.", rich_help_panel=RESULTS),
+        typer.Option(
+            help="Exit with 10 if a picture that was scanned is PNEUMONIA.", rich_help_panel=RESULTS
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -114,21 +116,22 @@ def predict(
     --fail-on; 129, 130 or 143 stopped by a signal; the outputs hold the records up to then. Research use only; not a
     medical device.
     """
-    inputs = _inputs(paths or [], files_from, null, _selection(recursive, include, exclude, follow_links, shard))
+    counts = Counts()
+    selection = _selection(recursive, include, exclude, follow_links, shard)
+    inputs = _inputs(paths or [], files_from, null, selection, counts)
     formats = chosen_formats(output or [STDOUT], format)
     configure_messages(quiet)
     stop = StopSignal()
     begun = time.monotonic()
-    counts = Counts()
     with Outputs(formats, resume=resume) as outputs:
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
         records = stop.until(scanner.scan(_to_do(inputs, scanner, outputs, counts), walk=False))
         first = next(records, None)
-        if first is None and not counts.done and not stop.number:
+        if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
-        if first is not None or not stop.number:
+        if first is not None or not (counts.unread or stop.number):
             outputs.open()
         rows = chain([first] if first else [], records)
         for record in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
@@ -141,7 +144,7 @@ def predict(
         typer.echo("Research use only; not a medical device.", err=True)
     if stop.number:
         raise typer.Exit(stop.code)
-    if counts[Status.ERROR] or outputs.failed:
+    if counts[Status.ERROR] or counts.unread or outputs.failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
@@ -164,42 +167,42 @@ def _selection(
             shard=part,
         )
     except ValueError:
-        raise typer.BadParameter(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", param_hint="--shard") from None
+        misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
 
 
-def _inputs(paths: list[str], files_from: str | None, null: bool, selection: Selection) -> Iterator[str]:
+def _inputs(
+    paths: list[str], files_from: str | None, null: bool, selection: Selection, counts: Counts
+) -> Iterator[str]:
     """The paths of everything that is to be scanned, named and listed."""
     if "" in paths:
-        raise typer.BadParameter("a path is empty", param_hint="PATH")
+        misuse("a path is empty", "PATH")
     if files_from is None:
         if not paths:
-            raise typer.BadParameter(
-                "name images or directories, or a list of them with --files-from", param_hint="PATH"
-            )
+            misuse("name images or directories, or a list of them with --files-from", "PATH")
         if null:
-            raise typer.BadParameter("goes with --files-from", param_hint="--null")
+            misuse("goes with --files-from", "--null")
         return find_files(paths, selection)
-    return find_files(chain(paths, _listed(_open_list(files_from), null)), selection)
+    return find_files(chain(paths, _listed(_open_list(files_from), null, counts)), selection)
 
 
 def _open_list(name: str) -> BinaryIO:
     if name == STDIN:
         if sys.stdin is None:
-            raise typer.BadParameter("standard input is closed", param_hint="--files-from")
+            misuse("standard input is closed", "--files-from")
         return sys.stdin.buffer
     try:
         return open(name, "rb")
     except OSError as error:
-        raise typer.BadParameter(f"cannot read {name}: {error.strerror}", param_hint="--files-from") from None
+        misuse(f"cannot read {name}: {error.strerror}", "--files-from")
 
 
-def _listed(stream: BinaryIO, null: bool) -> Iterator[str]:
+def _listed(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
+    """The paths of a list. One that cannot be read on is told, and ends there; what came before is scanned."""
     try:
         yield from read_list(stream, b"\0" if null else b"\n")
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--files-from") from None
-    except OSError as error:
-        raise typer.BadParameter(f"cannot be read: {error.strerror}", param_hint="--files-from") from None
+    except (ValueError, OSError) as error:
+        complain(f"--files-from: {getattr(error, 'strerror', None) or error}")
+        counts.unread = True
 
 
 def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: Counts) -> Iterator[str]:
@@ -207,7 +210,7 @@ def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: 
     settings = settings_of(scanner)
     with closing(Seen()) as seen:
         for path in inputs:
-            if seen.add(path):
+            if seen.add(path) and not outputs.owns(path):
                 if outputs.is_done(path, settings):
                     counts.done += 1
                 else:

@@ -1,6 +1,8 @@
 """How a signal stops a command: no reading goes on, and what is finished is written."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import TypeVar
@@ -8,6 +10,9 @@ from typing import TypeVar
 from pneumoscan.cli.exits import Exit
 
 T = TypeVar("T")
+
+GRACE = 30
+"""Seconds after a signal when the program ends even though something hangs: a read, or the reader of a pipe."""
 
 
 class StopSignal:
@@ -50,6 +55,9 @@ class StopSignal:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.number = number
         signal.signal(number, signal.SIG_DFL)
+        deadline = threading.Timer(GRACE, os._exit, [self.code])
+        deadline.daemon = True
+        deadline.start()
         if self._waiting:
             self._waiting = False
             raise _Stopped

@@ -10,10 +10,12 @@ class Counts:
 
     Attributes:
         done: inputs that earlier runs had scanned.
+        unread: whether some inputs are not known, since their list could not be read on.
     """
 
     def __init__(self) -> None:
         self.done = 0
+        self.unread = False
         self._review = 0
         self._verdicts: Counter[str] = Counter()
 

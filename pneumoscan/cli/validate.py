@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from pneumoscan.cli.exits import Exit, complain, fail, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.formats import SUFFIXES, Format, FormatError, TornTailError, printable, read_rows
 from pneumoscan.ledger import temporary_database
 from pneumoscan.schema import problems
@@ -68,7 +68,7 @@ def validate(
 def _format(file: str, format: str | None) -> Format:
     found = SUFFIXES.get(PurePath(file).suffix.lower(), Format(format) if format else None)
     if found is None:
-        raise typer.BadParameter(f"the name of {printable(file)} does not tell its format", param_hint="--format")
+        misuse(f"the name of {file} does not tell its format", "--format")
     return found
 
 
@@ -76,7 +76,7 @@ def _open(file: str) -> io.BufferedReader:
     if file != STDIN:
         return open(file, "rb")
     if sys.stdin is None:
-        raise typer.BadParameter("standard input is closed", param_hint="FILE")
+        misuse("standard input is closed", "FILE")
     return open(sys.stdin.fileno(), "rb", closefd=False)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscan.cli.exits import Exit
+from pneumoscan.cli.exits import Exit, misuse
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -78,11 +78,11 @@ def watch(
     """
     for directory in directories:
         if not Path(directory).is_dir():
-            raise typer.BadParameter(f"{directory} is no directory", param_hint="DIR")
+            misuse(f"{directory} is no directory", "DIR")
     if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
-        raise typer.BadParameter(f"{output}: only .jsonl can grow and be read at the same time", param_hint="-o")
+        misuse(f"{output}: only .jsonl can grow and be read at the same time", "-o")
     if not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"{output}: there is no directory {output.parent}", param_hint="-o")
+        misuse(f"{output}: there is no directory {output.parent}", "-o")
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         command = [sys.executable, "-m", "pneumoscan", *arguments]
@@ -132,15 +132,16 @@ class _ToDo:
     def wants(self, path: str) -> bool:
         """Whether a file needs a scan."""
         state = state_of(path)
-        if state is None or self._failed.get(path) == state:
+        if state is None or self._failed.get(path) == state or self._outputs.owns(path):
             return False
         return not self._outputs.is_done(path, self._settings)
 
     def begin(self, paths: Iterator[str]) -> Iterator[str]:
         """Passes on paths, and notes in which state they are before they are read."""
         for path in paths:
-            self._in_flight[path] = state_of(path)
-            yield path
+            if path not in self._in_flight:  # folders may overlap
+                self._in_flight[path] = state_of(path)
+                yield path
 
     def end(self, path: str, *, failed: bool) -> None:
         """Notes what became of a file."""
