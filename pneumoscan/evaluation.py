@@ -22,6 +22,9 @@ except ModuleNotFoundError as error:
 KEPT_SENSITIVITY = 0.95
 """Sensitivity of the threshold that is chosen on the very pictures that it is then measured on."""
 
+NO_INTERVAL = "no interval"
+"""Where all resamples agree, which is no certainty."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cases:
@@ -242,9 +245,9 @@ def _score_measures(cases: Cases) -> dict[str, _Measure]:
 def _verdict_measures(cases: Cases, positive: BoolArray) -> dict[str, _Measure]:
     truth = cases.truth
     return {
-        "f1": _Measure(lambda at: metrics.f1(truth[at], positive[at]), "nothing is or is called so"),
-        "f1_normal": _Measure(lambda at: metrics.f1(~truth[at], ~positive[at]), "nothing is or is called so"),
-        "mcc": _Measure(lambda at: metrics.matthews(truth[at], positive[at]), "needs both verdicts on both classes"),
+        "f1": _Measure(lambda at: metrics.f1(truth[at], positive[at]), "no such case"),
+        "f1_normal": _Measure(lambda at: metrics.f1(~truth[at], ~positive[at]), "no such case"),
+        "mcc": _Measure(lambda at: metrics.matthews(truth[at], positive[at]), "nothing to correlate"),
     }
 
 
@@ -271,6 +274,6 @@ def _figure(measure: _Measure, value: float, draws: FloatArray, total: int) -> F
     if np.isnan(value):
         return Figure(None, None, None, cases, measure.of, measure.needs)
     low, high = np.nanpercentile(draws, (2.5, 97.5))
-    if low == high:  # as where every verdict is right, or there is one patient: that is no certainty
-        return Figure(value, None, None, cases, measure.of, "all resamples agree")
+    if np.isclose(low, high, rtol=0, atol=1e-9):  # every verdict is right, or there is one patient: no certainty
+        return Figure(value, None, None, cases, measure.of, NO_INTERVAL)
     return Figure(value, float(low), float(high), cases, measure.of)

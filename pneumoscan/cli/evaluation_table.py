@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from pneumoscan.evaluation import Evaluation, Figure, Verdicts
+from pneumoscan.evaluation import NO_INTERVAL, Evaluation, Figure, Verdicts
 from pneumoscan.labels import Pair, Pairing
 from pneumoscan.records import Label, Subtype
 from pneumoscan.sinks import printable
@@ -56,9 +56,9 @@ def as_text(pairing: Pairing, evaluation: Evaluation) -> str:
     console.print()
     recorded, *others = evaluation.at
     _heading(console, f"At the threshold {_threshold(recorded)}, {recorded.origin}")
-    console.print(
-        _confusion(recorded), "", _report(recorded), "", _figures(recorded.figures, _shown(recorded)), sep="\n"
-    )
+    for table in (_confusion(recorded), _report(recorded), _figures(recorded.figures, _shown(recorded))):
+        console.print(table)
+        console.print()
     for start in range(0, len(others), 2):  # as many as fit beside each other
         _heading(console, "At other thresholds")
         console.print(_comparison(others[start : start + 2]))
@@ -88,12 +88,12 @@ def _show_pairing(console: Console, pairing: Pairing) -> None:
     console.print(
         Text(
             f"{len(pairing.scored):,} scored by {printable(', '.join(models))}; "
-            f"{len(pairing.rejected):,} rejected, {len(pairing.failed):,} errors. "
+            f"{len(pairing.rejected):,} rejected, {len(pairing.failed):,} failed. "
             "Only what was scored has figures, unless they say otherwise."
         )
     )
     _list(console, "rejected", [_trouble(each) for each in pairing.rejected])
-    _list(console, "ended in an error", [_trouble(each) for each in pairing.failed])
+    _list(console, "failed", [_trouble(each) for each in pairing.failed])
     _list(console, "labelled, but without a record", [each.path for each in pairing.without_record])
     _list(console, "without a label, and left out", pairing.without_label)
     if pairing.repeated:
@@ -174,6 +174,10 @@ def _threshold(verdicts: Verdicts) -> str:
     return f"{words} {OPTIMISTIC}" if verdicts.same_data else words
 
 
+def _all(evaluation: Evaluation) -> Iterable[dict[str, Figure]]:
+    return (evaluation.figures, *(each.figures for each in evaluation.at))
+
+
 def _notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
     yield (
         "Intervals: Wilson for shares of counted pictures; bootstrap over patients for AUC, ECE, Brier score, F1 and "
@@ -187,4 +191,6 @@ def _notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
             )
     if len({each.record.model_sha256 for each in pairing.scored}) > 1:
         yield "Several models made the records: no figure is that of one of them."
+    if any(each.reason == NO_INTERVAL for figures in _all(evaluation) for each in figures.values()):
+        yield "No interval: all resamples agree, which is no certainty."
     yield "Research use only; not a medical device."
