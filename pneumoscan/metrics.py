@@ -16,6 +16,9 @@ FloatArray = NDArray[np.floating]
 Z95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
 
+CALIBRATION_BINS = 15
+"""Of the expected calibration error, as in Guo et al. (ICML 2017)."""
+
 
 class Interval(NamedTuple):
     """A figure and its 95 % interval."""
@@ -95,7 +98,7 @@ def brier(truth: BoolArray, scores: FloatArray) -> float:
     return float(np.mean((scores - truth) ** 2))
 
 
-def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = 15) -> float:
+def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = CALIBRATION_BINS) -> float:
     """Expected calibration error: mean |observed share - mean score| over equal bins (Guo et al., ICML 2017)."""
     where = np.minimum((scores * bins).astype(int), bins - 1)
     counts = np.bincount(where, minlength=bins)

@@ -197,7 +197,9 @@ def _reliability(canvas: Canvas, cases: Cases, evaluation: Evaluation) -> None:
         _threshold_line(axes, evaluation.at[0])
 
     axes = _square(canvas, paint)
-    axes.set_title(f"Reliability: ECE {_words(evaluation.figures['calibration_error'])}")
+    axes.set_title(
+        f"Reliability: ECE of {metrics.CALIBRATION_BINS} bins {_words(evaluation.figures['calibration_error'])}"
+    )
     axes.set(
         xlabel=f"mean probability of pneumonia ({BINS} bins; small numbers: pictures)",
         ylabel="share that shows pneumonia",
