@@ -273,7 +273,8 @@ def _figure(measure: _Measure, value: float, draws: FloatArray, total: int) -> F
     cases = total if measure.among is None else int(measure.among.sum())
     if np.isnan(value):
         return Figure(None, None, None, cases, measure.of, measure.needs)
-    low, high = np.percentile(draws[~np.isnan(draws)], (2.5, 97.5)) if not np.isnan(draws).all() else (value, value)
+    draws = draws[~np.isnan(draws)]
+    low, high = np.percentile(draws, (2.5, 97.5)) if len(draws) else (value, value)
     if np.isclose(low, high, rtol=0, atol=1e-9):  # every verdict is right, or there is one patient: no certainty
         return Figure(value, None, None, cases, measure.of, NO_INTERVAL)
     return Figure(value, float(low), float(high), cases, measure.of)

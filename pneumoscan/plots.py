@@ -33,8 +33,6 @@ GRID = np.linspace(0, 1, 201)
 COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pneumoscan"}
 
-_Curve = Callable[[BoolArray, FloatArray], FloatArray]
-
 
 def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rounds: int = 1000) -> list[Path]:
     """Draws what can be drawn: curves only where there are both classes.
@@ -82,15 +80,11 @@ def _save(plot: Callable[[Canvas], None], note: str, path: Path) -> Path:
 
 
 def _roc(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> None:
-    def on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-        false, true, _ = roc_curve(truth, scores)
-        return np.asarray(np.interp(GRID, false, true))  # where the curve is vertical, its upper end
-
     false, true, _ = roc_curve(cases.truth, cases.scores)
-    band = _band(cases, on_grid, rounds)
+    interval = band(cases, roc_on_grid, rounds)
 
     def paint(axes: Axes) -> None:
-        _shade(axes, band)
+        _shade(axes, interval)
         axes.plot(false, true, color=BLUE, linewidth=2, label="ROC")
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
         _mark(axes, evaluation, lambda figures: (1 - _value(figures["specificity"]), _value(figures["sensitivity"])))
@@ -103,15 +97,11 @@ def _roc(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> N
 
 
 def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> None:
-    def on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-        precision, recall, _ = precision_recall_curve(truth, scores)
-        return np.asarray(precision[np.searchsorted(-recall, -GRID, side="right") - 1])
-
     precision, recall, _ = precision_recall_curve(cases.truth, cases.scores)
-    band, share = _band(cases, on_grid, rounds), cases.truth.mean()
+    interval, share = band(cases, precision_on_grid, rounds), cases.truth.mean()
 
     def paint(axes: Axes) -> None:
-        _shade(axes, band)
+        _shade(axes, interval)
         axes.plot(recall, precision, color=BLUE, linewidth=2, drawstyle="steps-post", label="precision")
         axes.axhline(share, color=GREY, linestyle=":", linewidth=1, label=f"chance ({share:.0%} are PNEUMONIA)")
         _mark(axes, evaluation, lambda figures: (_value(figures["sensitivity"]), _value(figures["ppv"])))
@@ -123,8 +113,20 @@ def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, roun
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
 
 
-def _band(cases: Cases, curve: _Curve, rounds: int) -> FloatArray:
-    """The pointwise 95 % interval [2, len(GRID)], over resampled patients, of a curve that is evaluated on `GRID`."""
+def roc_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
+    """Sensitivity [len(GRID)] at these false positive rates; where the curve is vertical, its upper end."""
+    false, true, _ = roc_curve(truth, scores)
+    return np.asarray(np.interp(GRID, false, true))
+
+
+def precision_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
+    """Precision [len(GRID)] at the highest threshold that reaches each recall."""
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    return np.asarray(precision[np.searchsorted(-recall, -GRID, side="right") - 1])
+
+
+def band(cases: Cases, curve: Callable[[BoolArray, FloatArray], FloatArray], rounds: int) -> FloatArray:
+    """The pointwise 95 % interval, [2, len(GRID)], over resampled patients, of a curve of truth and scores."""
     draws = [
         curve(cases.truth[at], cases.scores[at])
         for at in metrics.resamples(cases.groups, rounds=rounds)

@@ -180,7 +180,7 @@ def _nothing(pairing: Pairing) -> str:
     """Why no picture has figures."""
     parts = {
         "rejected": len(pairing.rejected),
-        "ended in an error": len(pairing.failed),
+        "failed": len(pairing.failed),
         "without a record": len(pairing.without_record),
     }
     message = f"nothing to evaluate: of {len(pairing.labelled):,} labelled pictures "
