@@ -74,8 +74,12 @@ def _save(plot: Callable[[Canvas], None], note: str, path: Path) -> Path:
         canvas.text(0.99, 0.99, note, fontsize=7.5, color=GREY, ha="right", va="top")
         canvas.savefig(data, format=format, dpi=150, metadata={"Date": None} if format == "svg" else {})
     growing = path.with_name(f".{path.name}.partial")
-    growing.write_bytes(data.getvalue())
-    os.replace(growing, path)
+    try:
+        growing.write_bytes(data.getvalue())
+        os.replace(growing, path)
+    except OSError:
+        growing.unlink(missing_ok=True)
+        raise
     return path
 
 

@@ -3,9 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -293,6 +294,23 @@ class TestScans:
         assert (code, stdout) == (Exit.UNAVAILABLE, "")
         assert "none.onnx" in stderr
 
+    def test_that_are_interrupted_give_no_figures(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Interrupted:
+            def scan(self, paths: list[str], *, walk: bool) -> Iterator[Record]:
+                yield RECORDS[0]
+                signal.raise_signal(signal.SIGINT)
+                yield RECORDS[1]
+
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        command = sys.modules["pneumoscan.cli.evaluate"]  # as an attribute, its function has the same name
+        monkeypatch.setattr(command, "load_scanner", lambda *_, **__: Interrupted())
+        try:
+            code, stdout, _ = evaluate("labels.csv")
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        assert (code, stdout) == (Exit.INTERRUPTED, "")
+
 
 class TestPlots:
     def test_go_into_a_new_folder_and_are_named(self, place: Path) -> None:
@@ -315,6 +333,7 @@ class TestPlots:
         assert code == Exit.INPUT_ERRORS
         assert "sensitivity" in stdout
         assert "cannot write" in stderr
+        assert not list((place / "plots").glob(".*"))
 
 
 @pytest.mark.parametrize(("missing", "options"), [("sklearn.metrics", []), ("matplotlib", ["--plots", "plots"])])
