@@ -3,7 +3,7 @@
 Everywhere, `truth` is bool [N] (True for PNEUMONIA) and `scores` float [N] (probability of pneumonia, 0 to 1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import sqrt
 from typing import NamedTuple
 
@@ -15,6 +15,9 @@ FloatArray = NDArray[np.floating]
 
 Z95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
+
+CALIBRATION_BINS = 15
+"""Of the expected calibration error, as in Guo et al. (ICML 2017)."""
 
 
 class Interval(NamedTuple):
@@ -65,12 +68,37 @@ def accuracy(truth: BoolArray, positive: BoolArray) -> Interval:
     return wilson(int((truth == positive).sum()), len(truth))
 
 
+def f1(truth: BoolArray, positive: BoolArray) -> float:
+    """Harmonic mean of PPV and sensitivity (van Rijsbergen, 1979), 0 to 1; `positive` is bool [N], the verdicts.
+
+    Not a number when nobody is ill and nobody is called so.
+    """
+    named = int(truth.sum()) + int(positive.sum())
+    return 2 * int((truth & positive).sum()) / named if named else float("nan")
+
+
+def matthews(truth: BoolArray, positive: BoolArray) -> float:
+    """Correlation of truth and verdicts, -1 to 1 (Matthews, 1975); `positive` is bool [N], the verdicts.
+
+    Not a number when a class or a verdict is missing: there is nothing to correlate.
+    """
+    total, ill, called = len(truth), int(truth.sum()), int(positive.sum())
+    spread = ill * (total - ill) * called * (total - called)
+    return (total * int((truth & positive).sum()) - ill * called) / sqrt(spread) if spread else float("nan")
+
+
+def threshold_at(sensitivity: float, ill: FloatArray) -> float:
+    """The highest threshold that keeps a sensitivity for the scores [N] of the ill."""
+    missed = int((1 - sensitivity) * len(ill) + 1e-9)  # 0.1 * 10 is a little less than 1
+    return float(np.sort(ill)[missed])
+
+
 def brier(truth: BoolArray, scores: FloatArray) -> float:
     """Mean squared distance of probability and truth (Brier, 1950): 0 is perfect."""
     return float(np.mean((scores - truth) ** 2))
 
 
-def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = 15) -> float:
+def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = CALIBRATION_BINS) -> float:
     """Expected calibration error: mean |observed share - mean score| over equal bins (Guo et al., ICML 2017)."""
     where = np.minimum((scores * bins).astype(int), bins - 1)
     counts = np.bincount(where, minlength=bins)
@@ -93,12 +121,15 @@ def bootstrap(
         rounds: resamples.
         seed: the same seed gives the same interval.
     """
+    draws = [figure(at) for at in resamples(groups, rounds=rounds, seed=seed)]
+    low, high = np.nanpercentile(draws, (2.5, 97.5))
+    return Interval(figure(np.arange(len(np.asarray(groups)))), float(low), float(high))
+
+
+def resamples(groups: ArrayLike, *, rounds: int = 1000, seed: int = 0) -> Iterator[NDArray[np.intp]]:
+    """The bootstrap's draws: positions (intp [M]) of the cases of as many groups as there are, with replacement."""
     _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     members = np.split(np.argsort(inverse, kind="stable"), counts.cumsum()[:-1])
     random = np.random.default_rng(seed)
-    draws = [
-        figure(np.concatenate([members[group] for group in random.integers(len(members), size=len(members))]))
-        for _ in range(rounds)
-    ]
-    low, high = np.nanpercentile(draws, (2.5, 97.5))
-    return Interval(figure(np.arange(len(inverse))), float(low), float(high))
+    for _ in range(rounds):
+        yield np.concatenate([members[group] for group in random.integers(len(members), size=len(members))])

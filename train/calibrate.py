@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from pneumoscan import metrics
-from pneumoscan.metrics import Interval
+from pneumoscan.metrics import Interval, threshold_at
 
 SENSITIVITY = 0.96
 """Sensitivity that the threshold keeps."""
@@ -142,9 +142,3 @@ def _of(
 def specificity_at(sensitivity: float, truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
     """Specificity at the highest threshold that keeps a sensitivity."""
     return float((scores[~truth] < threshold_at(sensitivity, scores[truth])).mean())
-
-
-def threshold_at(sensitivity: float, ill: NDArray[np.floating]) -> float:
-    """The highest threshold that keeps a sensitivity for the scores [N] of the ill."""
-    missed = int((1 - sensitivity) * len(ill) + 1e-9)  # 0.1 * 10 is a little less than 1
-    return float(np.sort(ill)[missed])

@@ -5,7 +5,6 @@ Owns the reading of a labelled folder or CSV. Knows nothing of networks.
 
 import csv
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumoscan import decode
+from pneumoscan.labels import FILE_NAMES
 from train.errors import DatasetError
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -34,13 +34,6 @@ _CLASS_WORDS = {
     "virus": 2,
     "viral": 2,
 }
-
-# File names of the two published copies of the data set; the patient is what precedes the picture's number.
-_NAMES = (
-    re.compile(r"(?P<group>person\d+)_(?P<kind>bacteria|virus)_\d+", re.IGNORECASE),
-    re.compile(r"(?P<group>(?:NORMAL2-)?IM-\d+)(?:-\d+)+(?P<kind>)", re.IGNORECASE),
-    re.compile(r"(?P<group>(?P<kind>BACTERIA|VIRUS|NORMAL)-\d+)-\d+", re.IGNORECASE),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,7 @@ def _from_name(path: Path) -> Sample:
     label = next((part for part in reversed(folders) if part in ("NORMAL", "PNEUMONIA")), None)
     if label is None:
         raise DatasetError(f"{path}: expected below a folder named NORMAL or PNEUMONIA")
-    match = next((found for name in _NAMES if (found := name.match(path.name))), None)
+    match = next((found for name in FILE_NAMES if (found := name.match(path.name))), None)
     kind = match["kind"].lower() if match else ""
     if label == "PNEUMONIA" and kind not in ("bacteria", "virus"):
         raise DatasetError(f"{path}: the name tells neither bacteria nor virus; name it in a CSV instead")

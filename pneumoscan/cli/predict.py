@@ -100,9 +100,7 @@ def predict(
     model: ModelFile = None,
     fail_on: Annotated[
         Literal["pneumonia"] | None,
-        typer.Option(
-            help="Exit with 10 if a picture that was scanned is PNEUMONIA.", rich_help_panel=RESULTS
-        ),
+        typer.Option(help="Exit with 10 if a picture that was scanned is PNEUMONIA.", rich_help_panel=RESULTS),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

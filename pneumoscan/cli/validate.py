@@ -88,7 +88,7 @@ def check(stream: io.BufferedReader, name: str, format: Format, quiet: bool) -> 
     paths.execute("BEGIN")
     lines: list[str] = []
     records = count = 0
-    for place, found in _rows(stream, format):
+    for place, found in rows(stream, format):
         if isinstance(found, str):
             wrong = [found]
         else:
@@ -122,7 +122,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rows(file: io.BufferedReader, format: Format) -> Iterator[tuple[Place, dict[str, Any] | str]]:
+def rows(file: io.BufferedReader, format: Format) -> Iterator[tuple[Place, dict[str, Any] | str]]:
     """Each record, or what is wrong with what stands in its place.
 
     Raises:

@@ -1,0 +1,243 @@
+"""`pneumoscan evaluate`: tell how good verdicts are on labelled pictures."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from tqdm import tqdm
+
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
+from pneumoscan.cli.options import (
+    ENGINE,
+    RESULTS,
+    BatchSize,
+    DeviceName,
+    MaxPixels,
+    ModelFile,
+    Quiet,
+    Threshold,
+    Workers,
+)
+from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.stop import StopSignal
+from pneumoscan.cli.validate import rows
+from pneumoscan.formats import SUFFIXES
+from pneumoscan.labels import LabelError, Labelled, Pair, Pairing, pair, read_labels
+from pneumoscan.records import Label, Record
+from pneumoscan.schema import problems
+
+if TYPE_CHECKING:
+    from pneumoscan.evaluation import Cases, Evaluation
+
+
+def evaluate(
+    labels: Annotated[
+        str,
+        typer.Argument(
+            metavar="LABELS",
+            help="A folder with pictures below folders named NORMAL and PNEUMONIA, or a CSV with the columns path, "
+            "label (normal, pneumonia, bacterial, viral) and perhaps subtype and group (the patient).",
+        ),
+    ],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take these results (.csv, .json, .jsonl, .parquet) of [bold]predict[/] in place of a scan.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="THRESHOLD",
+            help="Also tell how good verdicts at this threshold would be. May be given again. Unless given: 0.5, and "
+            "the one with sensitivity 0.95 on these pictures.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Draw ROC, precision and recall, reliability, confusion and scores into this folder.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    plot_format: Annotated[
+        Literal["png", "svg"], typer.Option(help="What to draw them as.", rich_help_panel=RESULTS)
+    ] = "png",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object in place of tables.", rich_help_panel=RESULTS)
+    ] = False,
+    threshold: Threshold = None,
+    max_pixels: MaxPixels = None,
+    batch_size: BatchSize = None,
+    workers: Workers = None,
+    device: DeviceName = "auto",
+    model: ModelFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tell how good verdicts are on pictures of which is known what they show.
+
+    Scans the pictures, or takes the results of an earlier scan. Every figure comes with its 95 % interval and the
+    number of pictures that it is about; pictures without a score are counted and named.
+
+    Exit codes: 0 everything was scored or rejected; 1 some inputs ended in an error, or a plot could not be written; 2
+    wrong usage, or no labels; 3 nothing to evaluate; 4 model or device unavailable; 129, 130 or 143 stopped by a
+    signal, without figures. Research use only; not a medical device.
+    """
+    if wrong := [value for value in at or () if not 0 <= value <= 1]:
+        misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
+    _prepare(plots)
+    known, unlabelled = _known(labels)
+    if predictions is None:
+        options = {"max_pixels": max_pixels, "batch_size": batch_size, "workers": workers}
+        records = _scan(known, quiet, model, device=device, threshold=threshold, **options)
+    elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
+        misuse("excludes the options of model and machine: nothing is scanned", "FILE")
+    else:
+        records = list(_recorded(predictions))
+    pairing = pair(known, records, unlabelled)
+    if not pairing.scored:
+        fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
+
+    from pneumoscan.cli.evaluation_table import as_text
+    from pneumoscan.evaluation import Cases, evaluate
+
+    cases = Cases.of(pairing.scored)
+    evaluation = evaluate(cases, at, unscored=len(known) - len(cases))
+    say(json.dumps(_as_object(pairing, evaluation), indent=2) + "\n" if as_json else as_text(pairing, evaluation))
+    is_drawn = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
+    if pairing.failed or not is_drawn:
+        raise typer.Exit(Exit.INPUT_ERRORS)
+
+
+def _prepare(plots: Path | None) -> None:
+    """Finds out what is missing before a scan takes its time."""
+    try:
+        import pneumoscan.evaluation
+
+        if plots is not None:
+            import pneumoscan.plots  # noqa: F401
+
+            plots.mkdir(exist_ok=True)
+    except ModuleNotFoundError as error:
+        fail(str(error), Exit.USAGE)
+    except OSError as error:
+        misuse(f"cannot make the folder {plots}: {error.strerror}", "--plots")
+
+
+def _known(source: str) -> tuple[list[Labelled], list[str]]:
+    try:
+        known, unlabelled = read_labels(source)
+    except LabelError as error:
+        misuse(str(error), "LABELS")
+    if not known and unlabelled:
+        where = "no picture lies below a folder NORMAL or PNEUMONIA" if Path(source).is_dir() else "no row has a label"
+        misuse(f"{source}: {where}", "LABELS")
+    if not known:
+        fail(f"nothing to evaluate: no pictures in {source}", Exit.NOTHING_TO_SCAN)
+    return known, unlabelled
+
+
+def _scan(known: list[Labelled], quiet: bool, model: Path | None, **options: Any) -> list[Record]:
+    configure_messages(quiet)
+    stop = StopSignal()
+    found = stop.until(load_scanner(model, **options).scan([each.path for each in known], walk=False))
+    progress = tqdm(found, total=len(known), unit=" pictures", leave=False, disable=True if quiet else None)
+    records = list(progress)
+    if stop.number:  # figures of some of the pictures would pass for those of all
+        raise typer.Exit(stop.code)
+    return records
+
+
+def _recorded(file: Path) -> Iterator[Record]:
+    """The records of an earlier scan."""
+    format = SUFFIXES.get(file.suffix.lower())
+    if format is None:
+        misuse(f"{file} is none of {', '.join(SUFFIXES)}", "--predictions")
+    try:
+        with file.open("rb") as stream:
+            for place, found in rows(stream, format):
+                wrong = [found] if isinstance(found, str) else problems(found)
+                if isinstance(found, str) or wrong:
+                    where = file if place is None else f"{file}:{place}"
+                    misuse(f"{where}: {wrong[0]}", "--predictions")
+                yield Record(**found)
+    except OSError as error:
+        misuse(f"cannot read {file}: {error.strerror}", "--predictions")
+    except ModuleNotFoundError as error:
+        fail(str(error), Exit.USAGE)
+
+
+def _nothing(pairing: Pairing) -> str:
+    """Why no picture has figures."""
+    parts = {
+        "rejected": len(pairing.rejected),
+        "failed": len(pairing.failed),
+        "without a record": len(pairing.without_record),
+    }
+    message = f"nothing to evaluate: of {len(pairing.labelled):,} labelled pictures "
+    message += ", ".join(f"{count:,} {what}" for what, count in parts.items() if count)
+    if pairing.failed:
+        first = pairing.failed[0].record
+        message += f"; {first.path}: {first.message}"
+    elif pairing.without_record and pairing.without_label:
+        labelled, record = (
+            os.path.abspath(path) for path in (pairing.without_record[0].path, pairing.without_label[0])
+        )
+        message += f"; a label is of {labelled}, a record of {record}"
+    return message
+
+
+def _draw(cases: "Cases", evaluation: "Evaluation", folder: Path, format: str, quiet: bool) -> bool:
+    """Draws, and says what; whether all could be written."""
+    from pneumoscan.plots import draw
+
+    try:
+        written = draw(cases, evaluation, folder, format)
+    except OSError as error:
+        complain(f"cannot write {error.filename or folder}: {error.strerror}")
+        return False
+    if not quiet:
+        complain(f"drew {', '.join(map(str, written))}")
+    return True
+
+
+def _as_object(pairing: Pairing, evaluation: "Evaluation") -> dict[str, Any]:
+    """All of it as JSON has it; every list of paths in full."""
+
+    def by_class(labelled: Iterable[Labelled]) -> dict[str, int]:
+        counts = Counter(each.label for each in labelled)
+        return {label: counts[label] for label in Label}
+
+    def troubles(pairs: list[Pair]) -> list[dict[str, str | None]]:
+        return [
+            {"path": each.path, "label": each.label, "error": record.error, "message": record.message}
+            for each, record in pairs
+        ]
+
+    labelled = pairing.labelled
+    return {
+        "models": sorted({f"{each.record.model} {each.record.model_sha256}" for each in pairing.scored}),
+        "labelled": by_class(labelled),
+        "scored": by_class(each.labelled for each in pairing.scored),
+        "patients": len({each.group for each in labelled}),
+        "rejected": troubles(pairing.rejected),
+        "errors": troubles(pairing.failed),
+        "without_record": [each.path for each in pairing.without_record],
+        "without_label": pairing.without_label,
+        "records_replaced": pairing.repeated,
+        "figures": {name: asdict(figure) for name, figure in evaluation.figures.items()},
+        "at": [
+            asdict(each) | {"report": {k: {n: asdict(f) for n, f in row.items()} for k, row in each.report().items()}}
+            for each in evaluation.at
+        ],
+        "notice": "Research use only; not a medical device.",
+    }

@@ -1,0 +1,280 @@
+"""How good records are on labelled pictures: figures with intervals. Needs scikit-learn; prints nothing."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscan import metrics
+from pneumoscan.labels import Pair
+from pneumoscan.metrics import BoolArray, FloatArray
+from pneumoscan.records import Label, Subtype
+
+try:
+    from sklearn.metrics import average_precision_score, confusion_matrix
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "evaluate needs scikit-learn: pip install 'pneumoscan[evaluate]'", name=error.name
+    ) from error
+
+KEPT_SENSITIVITY = 0.95
+"""Sensitivity of the threshold that is chosen on the very pictures that it is then measured on."""
+
+NO_INTERVAL = "no interval"
+"""Where all resamples agree, which is no certainty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cases:
+    """The scored pictures as arrays of one length, N.
+
+    Attributes:
+        truth: bool, whether it shows a pneumonia.
+        scores: float64, probability of pneumonia.
+        verdicts: bool, whether the record says PNEUMONIA.
+        review: bool, whether the record asks for a person.
+        viral, bacterial: bool, the true subtype where it is known; neither elsewhere.
+        viral_share: float64, p(viral) of a pneumonia: p_viral / (p_bacterial + p_viral), or 0.5 where both are 0.
+        groups: str, patient.
+        thresholds: those that the verdicts were made with, sorted.
+    """
+
+    truth: BoolArray
+    scores: FloatArray
+    verdicts: BoolArray
+    review: BoolArray
+    viral: BoolArray
+    bacterial: BoolArray
+    viral_share: FloatArray
+    groups: NDArray[np.str_]
+    thresholds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair]) -> Self:
+        """The arrays of pairs whose records all have the status `ok`."""
+        labels, records = [each.labelled for each in pairs], [each.record for each in pairs]
+        viral, either = (
+            np.array([getattr(record, name) for record in records], float) for name in ("p_viral", "probability")
+        )
+        return cls(
+            truth=np.array([each.label == Label.PNEUMONIA for each in labels], bool),
+            scores=either,
+            verdicts=np.array([record.label == Label.PNEUMONIA for record in records], bool),
+            review=np.array([record.review for record in records], bool),
+            viral=np.array([each.subtype == Subtype.VIRAL for each in labels], bool),
+            bacterial=np.array([each.subtype == Subtype.BACTERIAL for each in labels], bool),
+            # Sums of rounded numbers may differ from the rounded sum.
+            viral_share=np.divide(viral, either, out=np.full(len(pairs), 0.5), where=either > 0).clip(0, 1),
+            groups=np.array([each.group for each in labels], str),
+            thresholds=tuple(sorted({record.threshold for record in records})),
+        )
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with its 95 % interval and its denominator.
+
+    Attributes:
+        value: None where it cannot be told, for the `reason`.
+        low, high: ends of the interval; None where it cannot be told.
+        cases: how many pictures it is about.
+        of: which.
+        reason: why value or interval is missing, else None.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    cases: int
+    of: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What holds at one threshold.
+
+    Attributes:
+        threshold: None where the records have been made with several.
+        origin: why this one, in a few words.
+        same_data: whether it was chosen on the pictures that it is measured on, so that its figures are optimistic.
+        confusion: `true_negative`, `false_positive`, `false_negative`, `true_positive`.
+        figures: by name.
+    """
+
+    threshold: float | None
+    origin: str
+    same_data: bool
+    confusion: dict[str, int]
+    figures: dict[str, Figure]
+
+    def report(self) -> dict[Label, dict[str, Figure]]:
+        """Precision, recall and F1 of each class."""
+        names = {Label.NORMAL: ("npv", "specificity", "f1_normal"), Label.PNEUMONIA: ("ppv", "sensitivity", "f1")}
+        return {
+            label: dict(zip(("precision", "recall", "f1"), (self.figures[name] for name in each), strict=True))
+            for label, each in names.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All figures: those that no threshold changes, and those at each threshold, the recorded one first."""
+
+    figures: dict[str, Figure]
+    at: list[Verdicts]
+
+
+def evaluate(cases: Cases, at: Sequence[float] | None = None, *, unscored: int = 0, rounds: int = 1000) -> Evaluation:
+    """Measures scores and verdicts.
+
+    Proportions have Wilson intervals, everything else percentile bootstrap intervals over patients. The calibration
+    error of a resample tends to be larger than that of the cases themselves, so that its interval lies high.
+
+    Args:
+        cases: at least one.
+        at: thresholds besides the recorded one; unless given, 0.5 and the highest that keeps a sensitivity of
+            `KEPT_SENSITIVITY` on these very cases.
+        unscored: labelled pictures without a score, each of which `accuracy_of_all` counts as a wrong verdict.
+        rounds: resamples of the bootstrap.
+    """
+    cuts = list(_cuts(cases, at))
+    measures = [_score_measures(cases), *(_verdict_measures(cases, cut.positive) for cut in cuts)]
+    of_scores, *of_verdicts = _bootstrapped(measures, cases.groups, rounds)
+    of_scores["review"] = _share(cases.review, np.ones(len(cases), bool), "scored")
+    return Evaluation(
+        of_scores,
+        [
+            Verdicts(
+                cut.threshold,
+                cut.origin,
+                cut.same_data,
+                _confusion(cases.truth, cut.positive),
+                _shares(cases, cut.positive, unscored) | figures,
+            )
+            for cut, figures in zip(cuts, of_verdicts, strict=True)
+        ],
+    )
+
+
+class _Cut(NamedTuple):
+    """Verdicts at a threshold; see `Verdicts`."""
+
+    threshold: float | None
+    origin: str
+    positive: BoolArray
+    same_data: bool = False
+
+
+def _cuts(cases: Cases, at: Sequence[float] | None) -> Iterator[_Cut]:
+    recorded = cases.thresholds[0] if len(cases.thresholds) == 1 else None
+    yield _Cut(recorded, "as recorded", cases.verdicts)
+    for threshold in dict.fromkeys([0.5] if at is None else at):
+        yield _Cut(threshold, "for comparison" if at is None else "as asked for", cases.scores >= threshold)
+    if at is None and cases.truth.any():
+        threshold = metrics.threshold_at(KEPT_SENSITIVITY, cases.scores[cases.truth])
+        origin = f"sensitivity {KEPT_SENSITIVITY} on these pictures"
+        yield _Cut(threshold, origin, cases.scores >= threshold, same_data=True)
+
+
+def _confusion(truth: BoolArray, positive: BoolArray) -> dict[str, int]:
+    names = ("true_negative", "false_positive", "false_negative", "true_positive")
+    return dict(zip(names, map(int, confusion_matrix(truth, positive, labels=[False, True]).ravel()), strict=True))
+
+
+def _shares(cases: Cases, positive: BoolArray, unscored: int) -> dict[str, Figure]:
+    """The figures that are proportions, for verdicts bool [N]."""
+    truth, right, labelled = cases.truth, cases.truth == positive, len(cases) + unscored
+    return {
+        "sensitivity": _share(positive, truth, "pneumonia"),
+        "sensitivity_bacterial": _share(positive, truth & cases.bacterial, "bacterial"),
+        "sensitivity_viral": _share(positive, truth & cases.viral, "viral"),
+        "specificity": _share(~positive, ~truth, "normal"),
+        "ppv": _share(truth, positive, "called PNEUMONIA"),
+        "npv": _share(~truth, ~positive, "called NORMAL"),
+        "accuracy": _share(right, np.ones(len(cases), bool), "scored"),
+        "accuracy_of_all": Figure(*metrics.wilson(int(right.sum()), labelled), labelled, "labelled"),
+        "errors_flagged": _share(cases.review, ~right, "wrong verdicts"),
+    }
+
+
+def _share(hits: BoolArray, among: BoolArray, of: str) -> Figure:
+    cases = int(among.sum())
+    if not cases:
+        return Figure(None, None, None, 0, of, "there are none")
+    return Figure(*metrics.wilson(int((hits & among).sum()), cases), cases, of)
+
+
+class _Measure(NamedTuple):
+    """A figure that gets its interval from the bootstrap.
+
+    Attributes:
+        value: the figure for positions (intp [M]); not a number where it cannot be told.
+        needs: why it cannot be told then.
+        among: bool [N], the cases that it is about; None for all of them.
+        of: what those are.
+    """
+
+    value: Callable[[NDArray[np.intp]], float]
+    needs: str = ""
+    among: BoolArray | None = None
+    of: str = "scored"
+
+
+def _score_measures(cases: Cases) -> dict[str, _Measure]:
+    truth, scores, known = cases.truth, cases.scores, cases.viral | cases.bacterial
+    return {
+        "roc_auc": _Measure(lambda at: metrics.roc_auc(truth[at], scores[at]), "needs both classes"),
+        "pr_auc": _Measure(lambda at: average_precision(truth[at], scores[at]), "needs both classes"),
+        "calibration_error": _Measure(lambda at: metrics.calibration_error(truth[at], scores[at])),
+        "brier": _Measure(lambda at: metrics.brier(truth[at], scores[at])),
+        "subtype_auc": _Measure(
+            lambda at: metrics.roc_auc(cases.viral[at[known[at]]], cases.viral_share[at[known[at]]]),
+            "needs both subtypes",
+            known,
+            "of known subtype",
+        ),
+    }
+
+
+def _verdict_measures(cases: Cases, positive: BoolArray) -> dict[str, _Measure]:
+    truth = cases.truth
+    return {
+        "f1": _Measure(lambda at: metrics.f1(truth[at], positive[at]), "no such case"),
+        "f1_normal": _Measure(lambda at: metrics.f1(~truth[at], ~positive[at]), "no such case"),
+        "mcc": _Measure(lambda at: metrics.matthews(truth[at], positive[at]), "nothing to correlate"),
+    }
+
+
+def average_precision(truth: BoolArray, scores: FloatArray) -> float:
+    """Area under the precision-recall curve as average precision; not a number when a class is missing."""
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float(average_precision_score(truth, scores))
+
+
+def _bootstrapped(
+    measures: Sequence[Mapping[str, _Measure]], groups: NDArray[np.str_], rounds: int
+) -> list[dict[str, Figure]]:
+    """The figures of all measures, from the same resamples."""
+    each = [measure for named in measures for measure in named.values()]
+    draws = np.array([[one.value(at) for one in each] for at in metrics.resamples(groups, rounds=rounds)])
+    everything = np.arange(len(groups))
+    figures = iter(_figure(one, one.value(everything), draws[:, i], len(groups)) for i, one in enumerate(each))
+    return [{name: next(figures) for name in named} for named in measures]
+
+
+def _figure(measure: _Measure, value: float, draws: FloatArray, total: int) -> Figure:
+    cases = total if measure.among is None else int(measure.among.sum())
+    if np.isnan(value):
+        return Figure(None, None, None, cases, measure.of, measure.needs)
+    draws = draws[~np.isnan(draws)]
+    low, high = np.percentile(draws, (2.5, 97.5)) if len(draws) else (value, value)
+    if np.isclose(low, high, rtol=0, atol=1e-9):  # every verdict is right, or there is one patient: no certainty
+        return Figure(value, None, None, cases, measure.of, NO_INTERVAL)
+    return Figure(value, float(low), float(high), cases, measure.of)

@@ -1,0 +1,183 @@
+"""What pictures really show, from folders and names or from a CSV, and which record is of which. Reads no picture."""
+
+import csv
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import NamedTuple
+
+from pneumoscan.records import Label, Record, Status, Subtype
+from pneumoscan.sources import find_files
+
+FILE_NAMES = (
+    re.compile(r"(?P<group>person\d+)_(?P<kind>bacteria|virus)_\d+", re.IGNORECASE),
+    re.compile(r"(?P<group>(?:NORMAL2-)?IM-\d+)(?:-\d+)+(?P<kind>)", re.IGNORECASE),
+    re.compile(r"(?P<group>(?P<kind>BACTERIA|VIRUS|NORMAL)-\d+)-\d+", re.IGNORECASE),
+)
+"""File names of the two published copies of Kermany's data; the patient is what precedes the picture's number."""
+
+_PERSON = re.compile(r"person\d+", re.IGNORECASE)
+_KIND = re.compile("(bacteria)|virus", re.IGNORECASE)
+_WORDS = {
+    "normal": (Label.NORMAL, None),
+    "pneumonia": (Label.PNEUMONIA, None),
+    **dict.fromkeys(("bacterial", "bacteria"), (Label.PNEUMONIA, Subtype.BACTERIAL)),
+    **dict.fromkeys(("viral", "virus"), (Label.PNEUMONIA, Subtype.VIRAL)),
+}
+
+
+class LabelError(ValueError):
+    """Labels that cannot be read or understood; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A picture of which is known what it shows.
+
+    Attributes:
+        path: where it lies.
+        label: what it shows.
+        subtype: of a pneumonia, where that is known.
+        group: patient, as far as that is known; else the path.
+    """
+
+    path: str
+    label: Label
+    subtype: Subtype | None
+    group: str
+
+
+def read_labels(source: str | os.PathLike[str]) -> tuple[list[Labelled], list[str]]:
+    """Reads a folder or a CSV.
+
+    In a folder, a picture's label is the nearest folder above it, the named one included, that is called NORMAL or
+    PNEUMONIA, whatever the case; `bacteria` or `virus` in its name is the subtype, and `person<N>` or the like the
+    patient. A CSV has the columns `path` and `label` (normal, pneumonia, bacterial, viral), and perhaps `subtype`
+    and `group`; its relative paths start at its own folder.
+
+    Returns:
+        What has a label, and the paths of what has none, both in the order of the walk or the rows.
+
+    Raises:
+        LabelError: neither folder nor readable CSV, or a row that cannot be understood.
+    """
+    source = os.fspath(source)
+    if os.path.isdir(source):
+        return _part((path, _from_place(path, source)) for path in find_files([source]))
+    try:
+        return _part(_read_csv(source))
+    except OSError as error:
+        raise LabelError(f"cannot read {source}: {error.strerror}") from error
+    except csv.Error as error:
+        raise LabelError(f"{source} is no CSV: {error}") from error
+
+
+def _part(found: Iterable[tuple[str, Labelled | None]]) -> tuple[list[Labelled], list[str]]:
+    labelled: list[Labelled] = []
+    unlabelled: list[str] = []
+    for path, each in found:
+        if each is None:
+            unlabelled.append(path)
+        else:
+            labelled.append(each)
+    return labelled, unlabelled
+
+
+def _from_place(path: str, source: str) -> Labelled | None:
+    # The last part counts too: it is a directory where that could not be listed, and is then an error of its class.
+    below = PurePath(os.path.basename(os.path.abspath(source)), os.path.relpath(path, source)).parts
+    label = next((Label(part.upper()) for part in reversed(below) if part.upper() in list(Label)), None)
+    if label is None:
+        return None
+    name = os.path.basename(path)
+    match = next((found for pattern in (*FILE_NAMES, _PERSON) if (found := pattern.match(name))), None)
+    group = path if match is None else match.groupdict().get("group", match[0]).lower()
+    kinds = {Subtype.BACTERIAL if kind[1] else Subtype.VIRAL for kind in _KIND.finditer(name)}
+    subtype = kinds.pop() if label is Label.PNEUMONIA and len(kinds) == 1 else None
+    return Labelled(path, label, subtype, group)
+
+
+def _read_csv(source: str) -> Iterable[tuple[str, Labelled | None]]:
+    first: dict[str, int] = {}
+    with open(source, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = csv.DictReader(file, restval="", strict=True)
+        if not {"path", "label"} <= set(rows.fieldnames or ()):
+            raise LabelError(f"{source} needs the columns path and label, and may have subtype and group")
+        for row in rows:
+            where = f"{source}, line {rows.line_num}"
+            if not row["path"]:
+                raise LabelError(f"{where}: the path is empty")
+            path = os.path.join(os.path.dirname(source), row["path"])
+            if (line := first.setdefault(os.path.abspath(path), rows.line_num)) != rows.line_num:
+                raise LabelError(f"{where}: the path is there again; first in line {line}")
+            word, kind = row["label"].strip().lower(), row.get("subtype", "").strip().lower()
+            if word and word not in _WORDS:
+                raise LabelError(f"{where}: label {row['label']!r} is none of {', '.join(_WORDS)}")
+            if not word:
+                yield path, None
+                continue
+            label, subtype = _WORDS[word]
+            if word == "pneumonia" and kind:
+                if _WORDS.get(kind, (None, None))[1] is None:
+                    raise LabelError(f"{where}: subtype {row['subtype']!r} is none of bacterial, viral")
+                subtype = _WORDS[kind][1]
+            yield path, Labelled(path, label, subtype, row.get("group", "").strip() or path)
+
+
+class Pair(NamedTuple):
+    """A labelled picture and what was said of it."""
+
+    labelled: Labelled
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What became of every label and every record.
+
+    Attributes:
+        scored, rejected, failed: pairs by the record's status; only the scored ones have figures.
+        without_record: labelled pictures that no record is of.
+        without_label: paths of records and pictures that no label is of.
+        repeated: records that a later one of the same path has replaced.
+    """
+
+    scored: list[Pair]
+    rejected: list[Pair]
+    failed: list[Pair]
+    without_record: list[Labelled]
+    without_label: list[str]
+    repeated: int
+
+    @property
+    def labelled(self) -> list[Labelled]:
+        """Everything with a label."""
+        return [each.labelled for each in (*self.scored, *self.rejected, *self.failed)] + self.without_record
+
+
+def pair(labels: Iterable[Labelled], records: Iterable[Record], unlabelled: Iterable[str] = ()) -> Pairing:
+    """Puts labels and records of the same path together; relative paths start at the current directory.
+
+    Args:
+        labels: each path once.
+        records: of one path the last counts, as in a scan that was resumed.
+        unlabelled: paths without a label, to be told with those of records.
+    """
+    of_path: dict[str, Record] = {}
+    count = 0
+    for count, record in enumerate(records, 1):  # noqa: B007
+        of_path[os.path.abspath(record.path)] = record
+    repeated = count - len(of_path)
+    by_status: dict[Status, list[Pair]] = {status: [] for status in Status}
+    without_record = []
+    for labelled in labels:
+        found = of_path.pop(os.path.abspath(labelled.path), None)
+        if found is None:
+            without_record.append(labelled)
+        else:
+            by_status[Status(found.status)].append(Pair(labelled, found))
+    left = {os.path.abspath(path): path for path in unlabelled} | {key: each.path for key, each in of_path.items()}
+    scored, rejected, failed = (by_status[status] for status in (Status.OK, Status.REJECTED, Status.ERROR))
+    return Pairing(scored, rejected, failed, without_record, list(left.values()), repeated)

@@ -1,0 +1,270 @@
+"""An evaluation as pictures: ROC, precision and recall, reliability, confusion, scores. Needs matplotlib.
+
+Colours are those of Okabe and Ito, which the colour-blind can tell apart; the classes also differ in line or hatching.
+"""
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from pneumoscan import metrics
+from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
+from pneumoscan.metrics import BoolArray, FloatArray
+
+try:
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.ticker import NullLocator, StrMethodFormatter
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("plots need matplotlib: pip install 'pneumoscan[evaluate]'", name=error.name) from error
+
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#666666"
+BINS = 10
+"""Of the reliability diagram."""
+ZOOM, ZOOM_FROM = 0.2, 0.95
+"""Side of the corner that is enlarged, and area under a curve from which on it is."""
+GRID = np.linspace(0, 1, 201)
+COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pneumoscan"}
+
+
+def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rounds: int = 1000) -> list[Path]:
+    """Draws what can be drawn: curves only where there are both classes.
+
+    Args:
+        cases: at least one.
+        evaluation: of these cases.
+        folder: where the files go; those of the same names are replaced.
+        format: `png` or `svg`.
+        rounds: resamples for the bands around curves.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    kinds: dict[str, Callable[[Canvas], None]] = {
+        "reliability": lambda canvas: _reliability(canvas, cases, evaluation),
+        "confusion": lambda canvas: _confusion(canvas, evaluation.at[0]),
+        "scores": lambda canvas: _scores(canvas, cases, evaluation.at[0]),
+    }
+    if cases.truth.any() and not cases.truth.all():
+        kinds |= {
+            "roc": lambda canvas: _roc(canvas, cases, evaluation, rounds),
+            "precision-recall": lambda canvas: _precision_recall(canvas, cases, evaluation, rounds),
+        }
+    note = f"{len(cases):,} pictures of {len(np.unique(cases.groups)):,} patients. Research use only."
+    return [_save(plot, note, folder / f"{name}.{format}") for name, plot in kinds.items()]
+
+
+def _save(plot: Callable[[Canvas], None], note: str, path: Path) -> Path:
+    """Draws and writes a picture, whole or not at all, and the same for the same figures."""
+    data = io.BytesIO()
+    format = path.suffix[1:]
+    with mpl.rc_context(STYLE):
+        canvas = Canvas(figsize=(5.6, 6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.965)))
+        plot(canvas)
+        canvas.text(0.99, 0.99, note, fontsize=7.5, color=GREY, ha="right", va="top")
+        canvas.savefig(data, format=format, dpi=150, metadata={"Date": None} if format == "svg" else {})
+    growing = path.with_name(f".{path.name}.partial")
+    try:
+        growing.write_bytes(data.getvalue())
+        os.replace(growing, path)
+    except OSError:
+        growing.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _roc(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> None:
+    false, true, _ = roc_curve(cases.truth, cases.scores)
+    interval = band(cases, roc_on_grid, rounds)
+
+    def paint(axes: Axes) -> None:
+        _shade(axes, interval)
+        axes.plot(false, true, color=BLUE, linewidth=2, label="ROC")
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="chance")
+        _mark(axes, evaluation, lambda figures: (1 - _value(figures["specificity"]), _value(figures["sensitivity"])))
+
+    axes = _square(canvas, paint)
+    if _value(evaluation.figures["roc_auc"]) >= ZOOM_FROM:
+        _zoom(axes, paint, left=0, place=(0.4, 0.2, 0.55, 0.55))
+    axes.set_title(f"ROC: AUC {_words(evaluation.figures['roc_auc'])}")
+    axes.set(xlabel="1 - specificity (false positive rate)", ylabel="sensitivity (true positive rate)")
+
+
+def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> None:
+    precision, recall, _ = precision_recall_curve(cases.truth, cases.scores)
+    interval, share = band(cases, precision_on_grid, rounds), cases.truth.mean()
+
+    def paint(axes: Axes) -> None:
+        _shade(axes, interval)
+        axes.plot(recall, precision, color=BLUE, linewidth=2, drawstyle="steps-post", label="precision")
+        axes.axhline(share, color=GREY, linestyle=":", linewidth=1, label=f"chance ({share:.0%} are PNEUMONIA)")
+        _mark(axes, evaluation, lambda figures: (_value(figures["sensitivity"]), _value(figures["ppv"])))
+
+    axes = _square(canvas, paint)
+    if _value(evaluation.figures["pr_auc"]) >= ZOOM_FROM:
+        _zoom(axes, paint, left=1 - ZOOM, place=(0.12, 0.12, 0.55, 0.55))
+    axes.set_title(f"Precision and recall: AUC {_words(evaluation.figures['pr_auc'])}")
+    axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
+
+
+def roc_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
+    """Sensitivity [len(GRID)] at these false positive rates; where the curve is vertical, its upper end."""
+    false, true, _ = roc_curve(truth, scores)
+    return np.asarray(np.interp(GRID, false, true))
+
+
+def precision_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
+    """Precision [len(GRID)] at the highest threshold that reaches each recall."""
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    return np.asarray(precision[np.searchsorted(-recall, -GRID, side="right") - 1])
+
+
+def band(cases: Cases, curve: Callable[[BoolArray, FloatArray], FloatArray], rounds: int) -> FloatArray:
+    """The pointwise 95 % interval, [2, len(GRID)], over resampled patients, of a curve of truth and scores."""
+    draws = [
+        curve(cases.truth[at], cases.scores[at])
+        for at in metrics.resamples(cases.groups, rounds=rounds)
+        if cases.truth[at].any() and not cases.truth[at].all()
+    ]
+    return np.asarray(np.percentile(draws, (2.5, 97.5), axis=0))
+
+
+def _shade(axes: Axes, band: FloatArray) -> None:
+    axes.fill_between(GRID, *band, color=BLUE, alpha=0.2, linewidth=0, label="95 % band, pointwise")
+
+
+def _mark(axes: Axes, evaluation: Evaluation, place: Callable[[dict[str, Figure]], tuple[float, float]]) -> None:
+    """Puts a mark where each threshold lies on a curve."""
+    for index, verdicts in enumerate(evaluation.at):
+        axes.plot(
+            *place(verdicts.figures),
+            linestyle="none",
+            marker="oDsv^P*X"[index % 8],
+            markersize=7,
+            color=VERMILLION if index == 0 else "white",
+            markeredgecolor=VERMILLION,
+            zorder=5,
+            clip_on=False,
+            label=_threshold(verdicts),
+        )
+
+
+def _square(canvas: Canvas, paint: Callable[[Axes], None]) -> Axes:
+    """Axes from 0 to 1, what is painted on them, and the legend below."""
+    axes = canvas.add_subplot(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+    paint(axes)
+    canvas.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8.5)
+    return axes
+
+
+def _zoom(axes: Axes, paint: Callable[[Axes], None], *, left: float, place: tuple[float, float, float, float]) -> None:
+    """Paints the upper corner, where the curve of a good model lies, again and larger."""
+    inset = axes.inset_axes(place, xlim=(left - 0.004, left + ZOOM + 0.004), ylim=(1 - ZOOM, 1.004), zorder=6)
+    inset.grid(color="0.92")
+    paint(inset)
+    inset.tick_params(labelsize=8)
+    inset.locator_params(nbins=4)
+    inset.spines[:].set_visible(True)
+    inset.spines[:].set_color(GREY)
+    inset.set_title("enlarged", fontsize=8, color=GREY)
+
+
+def _threshold(verdicts: Verdicts) -> str:
+    words = "thresholds" if verdicts.threshold is None else f"threshold {verdicts.threshold:.3g}"
+    return f"{words}, {'optimistic' if verdicts.same_data else verdicts.origin}"
+
+
+def _reliability(canvas: Canvas, cases: Cases, evaluation: Evaluation) -> None:
+    bins = np.minimum((cases.scores * BINS).astype(int), BINS - 1)
+    inside = [bins == each for each in np.unique(bins)]
+    scores = np.array([cases.scores[each].mean() for each in inside])
+    shares = np.array([metrics.wilson(int(cases.truth[each].sum()), int(each.sum())) for each in inside])
+    value, low, high = shares.T
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1, label="perfect")
+        reach = np.maximum(0, (value - low, high - value))
+        label = "share of PNEUMONIA, 95 % interval"
+        axes.errorbar(scores, value, reach, fmt="o", color=BLUE, capsize=3, clip_on=False, label=label)
+        for each, x, y in zip(inside, scores, value, strict=True):
+            axes.annotate(f"{each.sum():,}", (x, y), xytext=(6, -11), textcoords="offset points", fontsize=8)
+        _threshold_line(axes, evaluation.at[0])
+
+    axes = _square(canvas, paint)
+    axes.set_title(
+        f"Reliability: ECE of {metrics.CALIBRATION_BINS} bins {_words(evaluation.figures['calibration_error'])}"
+    )
+    axes.set(
+        xlabel=f"mean probability of pneumonia ({BINS} bins; small numbers: pictures)",
+        ylabel="share that shows pneumonia",
+    )
+
+
+def _threshold_line(axes: Axes, verdicts: Verdicts) -> None:
+    if verdicts.threshold is not None:
+        axes.axvline(verdicts.threshold, color=VERMILLION, linestyle="--", linewidth=1.2, label=_threshold(verdicts))
+
+
+def _confusion(canvas: Canvas, verdicts: Verdicts) -> None:
+    axes = canvas.add_subplot()
+    names = (("true_negative", "false_positive"), ("false_negative", "true_positive"))
+    counts = np.array([[verdicts.confusion[name] for name in row] for row in names])
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        share = f"\n{shares[row, column]:.1%} of {totals[row, 0]:,}" if totals[row, 0] else ""
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}{share}", ha="center", va="center", color=colour, fontsize=13)
+    classes = ("NORMAL", "PNEUMONIA")
+    axes.set(xticks=(0, 1), xticklabels=classes, yticks=(0, 1), xlabel="verdict", ylabel="truth")
+    axes.set_yticklabels(classes, rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"Confusion at {_threshold(verdicts)}")
+
+
+def _scores(canvas: Canvas, cases: Cases, verdicts: Verdicts) -> None:
+    kinds = {
+        "normal pictures": (~cases.truth, BLUE),
+        "bacterial pneumonias": (cases.truth & cases.bacterial, VERMILLION),
+        "viral pneumonias": (cases.truth & cases.viral, PURPLE),
+        "pneumonias of unknown subtype": (cases.truth & ~cases.bacterial & ~cases.viral, GREY),
+    }
+    there = {name: kind for name, kind in kinds.items() if kind[0].any()}
+    rows = canvas.subplots(len(there), sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, (name, (inside, colour)) in zip(rows, there.items(), strict=True):
+        axes.hist(cases.scores[inside], bins=25, range=(0, 1), color=colour)
+        axes.set_title(f"Scores of {inside.sum():,} {name}", fontsize=10, loc="left")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_yticks([tick for tick in COUNTS if tick <= max(1, axes.get_ylim()[1])])
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.grid(axis="y", color="0.92")
+        axes.set_axisbelow(True)
+        _threshold_line(axes, verdicts)
+    canvas.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=8.5)
+    rows[-1].set(xlabel="probability of pneumonia", xlim=(-0.01, 1.01))
+    canvas.supylabel("pictures (logarithmic)", fontsize=10)
+
+
+def _value(figure: Figure) -> float:
+    return float("nan") if figure.value is None else figure.value
+
+
+def _words(figure: Figure) -> str:
+    if figure.value is None or figure.low is None:
+        return "-" if figure.value is None else f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"

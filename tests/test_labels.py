@@ -1,0 +1,153 @@
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pneumoscan.labels import LabelError, Labelled, pair, read_labels
+from pneumoscan.records import Label, Status, Subtype
+from tests.records import ILL, failed
+
+
+def folder(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def table(root: Path, text: str | bytes) -> Path:
+    path = root / "labels.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+class TestFolders:
+    def test_give_the_nearest_label_above_a_picture_whatever_the_case(self, tmp_path: Path) -> None:
+        found, unlabelled = read_labels(
+            folder(tmp_path, "x/normal/a.jpg", "Pneumonia/b.png", "PNEUMONIA/NORMAL/c.jpeg")
+        )
+        assert {os.path.basename(each.path): each.label for each in found} == {
+            "a.jpg": Label.NORMAL,
+            "b.png": Label.PNEUMONIA,
+            "c.jpeg": Label.NORMAL,
+        }
+        assert unlabelled == []
+
+    def test_may_be_named_after_their_only_label(self, tmp_path: Path) -> None:
+        ((each,), unlabelled) = read_labels(folder(tmp_path / "NORMAL", "a.jpg"))
+        assert (each.label, unlabelled) == (Label.NORMAL, [])
+
+    def test_count_no_label_further_up_than_themselves(self, tmp_path: Path) -> None:
+        source = folder(tmp_path / "NORMAL" / "study", "a.jpg", "PNEUMONIA/b.jpg")
+        found, unlabelled = read_labels(source)
+        assert [each.path for each in found] == [str(source / "PNEUMONIA" / "b.jpg")]
+        assert unlabelled == [str(source / "a.jpg")]
+
+    @pytest.mark.parametrize(
+        ("name", "subtype", "group"),
+        [
+            ("person12_bacteria_34.jpeg", Subtype.BACTERIAL, "person12"),
+            ("person12_virus_56.jpeg", Subtype.VIRAL, "person12"),
+            ("PERSON12-x.jpeg", None, "person12"),
+            ("VIRUS-77-1.jpeg", Subtype.VIRAL, "virus-77"),
+            ("virus-or-bacteria.jpeg", None, None),
+            ("scan.jpeg", None, None),
+        ],
+    )
+    def test_tell_subtype_and_patient_by_the_name(
+        self, tmp_path: Path, name: str, subtype: Subtype | None, group: str | None
+    ) -> None:
+        ((each,), _) = read_labels(folder(tmp_path, f"PNEUMONIA/{name}"))
+        assert (each.subtype, each.group) == (subtype, group or each.path)
+
+    def test_give_the_normal_no_subtype_and_the_patient_of_the_published_names(self, tmp_path: Path) -> None:
+        found, _ = read_labels(folder(tmp_path, "NORMAL/IM-0115-0001.jpeg", "NORMAL/NORMAL2-IM-1427-0001.jpeg"))
+        assert [(each.subtype, each.group) for each in found] == [(None, "im-0115"), (None, "normal2-im-1427")]
+
+    def test_that_cannot_be_listed_are_inputs_of_their_class(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        closed = str(tmp_path / "NORMAL")  # a walk yields what it cannot list
+        monkeypatch.setattr("pneumoscan.labels.find_files", lambda _: [closed])
+        ((each,), _) = read_labels(tmp_path)
+        assert (each.path, each.label) == (closed, Label.NORMAL)
+
+
+class TestCsv:
+    def test_has_labels_subtypes_groups_and_paths_from_its_own_folder(self, tmp_path: Path) -> None:
+        source = table(
+            tmp_path,
+            "path,label,group,subtype\n"
+            "a.jpg,NORMAL,p1,\nb.jpg,viral,p1,\nsub/c.jpg,Pneumonia,,\n/d.jpg,PNEUMONIA,p2,bacterial\n",
+        )
+        where = str(tmp_path)
+        assert read_labels(source) == (
+            [
+                Labelled(f"{where}/a.jpg", Label.NORMAL, None, "p1"),
+                Labelled(f"{where}/b.jpg", Label.PNEUMONIA, Subtype.VIRAL, "p1"),
+                Labelled(f"{where}/sub/c.jpg", Label.PNEUMONIA, None, f"{where}/sub/c.jpg"),
+                Labelled("/d.jpg", Label.PNEUMONIA, Subtype.BACTERIAL, "p2"),
+            ],
+            [],
+        )
+
+    def test_may_leave_a_label_empty(self, tmp_path: Path) -> None:
+        found, unlabelled = read_labels(table(tmp_path, "path,label\na.jpg,\nb.jpg,normal\n"))
+        assert (len(found), unlabelled) == (1, [f"{tmp_path}/a.jpg"])
+
+    def test_may_hold_names_that_are_not_utf8_and_a_byte_order_mark(self, tmp_path: Path) -> None:
+        ((each,), _) = read_labels(table(tmp_path, b"\xef\xbb\xbfpath,label\n\xff.jpg,normal\n"))
+        assert os.fsencode(os.path.basename(each.path)) == b"\xff.jpg"
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("file,label\na.jpg,normal\n", "needs the columns path and label"),
+            ("", "needs the columns path and label"),
+            ("path,label\na.jpg,ill\n", "line 2: label 'ill' is none of normal, pneumonia"),
+            ("path,label\na.jpg,normal\n./a.jpg,viral\n", "line 3: the path is there again; first in line 2"),
+            ("path,label\n,normal\n", "line 2: the path is empty"),
+            ("path,label,subtype\na.jpg,pneumonia,fungal\n", "line 2: subtype 'fungal' is none of bacterial, viral"),
+            ('path,label\n"a.jpg,normal\n', "is no CSV"),
+        ],
+    )
+    def test_with_a_mistake_is_refused_with_its_place(self, tmp_path: Path, text: str, problem: str) -> None:
+        with pytest.raises(LabelError, match=problem):
+            read_labels(table(tmp_path, text))
+
+    def test_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(LabelError, match=r"cannot read .*No such file"):
+            read_labels(tmp_path / "none.csv")
+
+
+class TestPairing:
+    def labelled(self, path: str) -> Labelled:
+        return Labelled(path, Label.PNEUMONIA, None, path)
+
+    def test_sorts_by_what_became_of_each(self) -> None:
+        rejected = replace(ILL, path="no.jpg", status=Status.REJECTED, label=None)
+        labels = [self.labelled(path) for path in ("a.jpg", "no.jpg", "bad.jpg", "gone.jpg")]
+        pairing = pair(labels, [ILL, rejected, failed("bad.jpg"), replace(ILL, path="extra.jpg")], ["other.jpg"])
+        assert [each.record for each in pairing.scored] == [ILL]
+        assert [each.record for each in pairing.rejected] == [rejected]
+        assert [each.record.path for each in pairing.failed] == ["bad.jpg"]
+        assert pairing.without_record == [self.labelled("gone.jpg")]
+        assert sorted(pairing.without_label) == ["extra.jpg", "other.jpg"]
+        assert sorted(pairing.labelled, key=lambda each: each.path) == sorted(labels, key=lambda each: each.path)
+
+    def test_takes_relative_and_absolute_paths_for_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        pairing = pair([self.labelled(str(tmp_path / "a.jpg"))], [replace(ILL, path="./x/../a.jpg")])
+        assert (len(pairing.scored), pairing.without_label) == (1, [])
+
+    def test_never_takes_the_same_name_elsewhere_for_the_same(self) -> None:
+        pairing = pair([self.labelled("x/a.jpg")], [replace(ILL, path="y/a.jpg")])
+        assert (pairing.scored, len(pairing.without_record), pairing.without_label) == ([], 1, ["y/a.jpg"])
+
+    def test_takes_the_last_record_of_a_path_and_counts_the_others(self) -> None:
+        last = replace(ILL, probability=0.9)
+        pairing = pair([self.labelled("a.jpg")], [ILL, failed("a.jpg"), last])
+        assert ([each.record for each in pairing.scored], pairing.repeated) == ([last], 2)
