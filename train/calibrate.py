@@ -150,7 +150,9 @@ def _of(
 
 
 def specificity_at(sensitivity: float, truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Specificity at the highest threshold that keeps a sensitivity."""
+    """Specificity at the highest threshold that keeps a sensitivity. Not a number when a class is missing."""
+    if truth.all() or not truth.any():
+        return float("nan")
     return float((scores[~truth] < threshold_at(sensitivity, scores[truth])).mean())
 
 
