@@ -326,8 +326,8 @@ class TestTheCardsSection:
         section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)
         figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in FULL for name in FIGURES}
         card = replace(CARD, figures=figures)
-        for audit, headings in (("", ["Figures", "Limits"]), (section, ["Figures", "Audit", "Limits"])):
-            write_card(card, Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", audit=audit)
+        for part, headings in (("", ["Figures", "Limits"]), (section, ["Figures", "Audit", "Limits"])):
+            write_card(card, Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", audit=part)
             text = (tmp_path / "CARD.md").read_text()
             assert re.findall("^## (.*)", text, re.MULTILINE)[-len(headings) :] == headings
             assert "\n\n\n" not in text
