@@ -135,8 +135,9 @@ def to_onnx(module: nn.Module, size: int, outputs: list[str]) -> onnx.ModelProto
             dynamo=True,
             verbose=False,
         )
-    _strip_traces(program.model_proto.graph)
-    return program.model_proto
+    model: onnx.ModelProto = program.model_proto  # made anew at each access
+    _strip_traces(model.graph)
+    return model
 
 
 def _strip_traces(graph: onnx.GraphProto) -> None:
