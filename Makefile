@@ -37,7 +37,8 @@ model: .venv/train ## Regenerate the model: make model DATA=path/to/chest_xray (
 	@test -n "$(DATA)" || { echo "say where the pictures are: make model DATA=path/to/chest_xray" >&2; exit 2; }
 	$(BIN)/python -m train index "$(DATA)"
 	$(BIN)/python -m train fit "$(DATA)" --run $(MODEL_RUN) --resume
-	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --out pneumoscan/models/lite0.onnx
+	$(BIN)/python -m train audit $(MODEL_RUN) --data "$(DATA)" $(if $(SIZES),--sizes "$(SIZES)") --json $(MODEL_RUN)/audit.json
+	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --audit $(MODEL_RUN)/audit.json --out pneumoscan/models/lite0.onnx
 
 clean: ## Remove the environment, caches and outputs (not runs/)
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist predictions.csv predictions.json

@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from onnx import TensorProto, checker, helper, save
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, checker, helper, numpy_helper, save
 
 from pneumoscan.model import METADATA_KEY, Card
 
@@ -30,6 +32,7 @@ def write_model(
     input_type: int = TensorProto.UINT8,
     batch: str | int = "N",
     fails_above: int | None = None,
+    looks_at: NDArray[np.bool_] | None = None,
     **changes: object,
 ) -> Path:
     """Writes the tiny model.
@@ -42,6 +45,7 @@ def write_model(
         metadata: text instead of the card; None for no metadata at all.
         input_type, batch: of the input, to break the contract.
         fails_above: largest batch that the model can run.
+        looks_at: bool [SIZE, SIZE], the pixels that m is the mean of; all unless given.
         changes: fields of the card.
     """
     images = helper.make_tensor_value_info("images", input_type, [batch, SIZE, SIZE])
@@ -53,13 +57,17 @@ def write_model(
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["float", "white"], ["heatmap"]),
-        helper.make_node("ReduceMean", ["heatmap", "one_two"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["heatmap", "weights"], ["weighted"]),
+        helper.make_node("ReduceMean", ["weighted", "one_two"], ["mean"], keepdims=0),
         helper.make_node("ReduceMin", ["heatmap", "one_two"], ["outlier_score"], keepdims=0),
         helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
         helper.make_node("Mul", ["column", "slope"], ["scaled"]),
         helper.make_node("Add", ["scaled", "start"], ["sum"]),
     ]
+    looks_at = np.ones((SIZE, SIZE), bool) if looks_at is None else looks_at
+    weights = (looks_at / looks_at.mean()).astype(np.float32)
     constants = [
+        numpy_helper.from_array(weights, "weights"),
         helper.make_tensor("white", TensorProto.FLOAT, [], [255.0]),
         helper.make_tensor("one_two", TensorProto.INT64, [2], [1, 2]),
         helper.make_tensor("last", TensorProto.INT64, [1], [1]),

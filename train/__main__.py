@@ -75,6 +75,41 @@ def fit(
 
 
 @app.command()
+def audit(
+    candidates: Annotated[
+        list[Path], typer.Argument(metavar="RUN|MODEL...", help="Folders of finished fits, or ONNX files.")
+    ],
+    data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
+    size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = 224,
+    limit: Annotated[
+        int | None, typer.Option(min=100, help="Only about so many pictures, whole patients, for a quick try.")
+    ] = None,
+    sizes: Annotated[
+        Path | None,
+        typer.Option(help="CSV of name, original_width, original_height; where pictures were resized to one size."),
+    ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write all figures there; export --audit reads it."),
+    ] = None,
+) -> None:
+    """Show what models rely on: scores pictures that they never saw, plain and changed in many ways. On the CPU."""
+    from train import report, shortcuts
+    from train.audit import SAMPLE, draw
+    from train.audit import audit as run_audit
+
+    samples, pixels = _training_data(data)
+    original_sizes = shortcuts.read_sizes(samples, sizes)
+    audits = [run_audit(candidate, samples, pixels, size, limit) for candidate in candidates]
+    pictures = draw(samples, limit)
+    baselines = shortcuts.shortcuts([samples[each] for each in pictures], pixels[pictures], original_sizes[pictures])
+    counts = len(pictures), len(draw(samples, min(SAMPLE, len(pictures))))
+    typer.echo(report.to_text(audits, baselines, *counts))
+    if json_file:
+        report.write_json(audits, baselines, *counts, json_file)
+
+
+@app.command()
 def export(
     data: Data,
     run: Run = Path("runs/lite0"),
@@ -89,6 +124,9 @@ def export(
             "for the published data set and a CSV for pictures of your own.",
         ),
     ] = "",
+    audit_json: Annotated[
+        Path | None, typer.Option("--audit", metavar="FILE", help="What audit --json wrote of this fit, for the card.")
+    ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
     from train.calibrate import fit_calibration, out_of_fold_figures
@@ -96,12 +134,14 @@ def export(
     from train.export import KERMANY
     from train.export import export as export_onnx
     from train.fit import identify
+    from train.report import to_markdown
     from train.validate import load_network, load_settings, out_of_fold_logits
 
     samples, pixels = _training_data(data)
     settings = load_settings(run)
     folds = dataset.assign_folds(samples, settings.folds, settings.seed)
     identity = identify(samples, pixels, settings, folds)
+    section = to_markdown(audit_json, identity) if audit_json else ""
     network = load_network(run, "all", size, identity)
     logits = out_of_fold_logits(run, pixels, folds, size, identity)
     targets = np.array([sample.target for sample in samples])
@@ -121,7 +161,7 @@ def export(
         data_sha256=str(identity["data"]),
         source=source,
     )
-    write_card(card, settings, samples, source, out.with_name("CARD.md"))
+    write_card(card, settings, samples, source, out.with_name("CARD.md"), audit=section)
     for key, figure in figures.items():
         typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")

@@ -74,6 +74,18 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     return Calibration(temperature, offsets, threshold, band)
 
 
+def fit_calibration_of_folds(
+    logits: Mapping[str, Logits], targets: NDArray[np.intp], folds: NDArray[np.integer]
+) -> dict[int, Calibration]:
+    """For each fold a calibration that never saw it: fitted to all kinds of logits float [N, 3] of the others."""
+    calibrations = {}
+    for fold in np.unique(folds):
+        others = folds != fold
+        pooled = np.concatenate([each[others] for each in logits.values()])
+        calibrations[int(fold)] = fit_calibration(pooled, np.tile(targets[others], len(logits)))
+    return calibrations
+
+
 def out_of_fold_figures(
     logits: Mapping[str, Logits],
     targets: NDArray[np.intp],
@@ -96,10 +108,8 @@ def out_of_fold_figures(
     scores = {name: np.empty(len(targets)) for name in names}
     verdicts = {name: np.empty(len(targets), bool) for name in names}
     reviews = {name: np.empty(len(targets), bool) for name in names}
-    for fold in np.unique(folds):
-        here, others = folds == fold, folds != fold
-        pooled = np.concatenate([logits[name][others] for name in names])
-        fitted = fit_calibration(pooled, np.tile(targets[others], len(names)))
+    for fold, fitted in fit_calibration_of_folds(logits, targets, folds).items():
+        here = folds == fold
         low, high = fitted.review_band
         for name in names:
             scores[name][here] = fitted.pneumonia(logits[name][here])
@@ -140,5 +150,7 @@ def _of(
 
 
 def specificity_at(sensitivity: float, truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
-    """Specificity at the highest threshold that keeps a sensitivity."""
+    """Specificity at the highest threshold that keeps a sensitivity. Not a number when a class is missing."""
+    if truth.all() or not truth.any():
+        return float("nan")
     return float((scores[~truth] < threshold_at(sensitivity, scores[truth])).mean())

@@ -73,7 +73,7 @@ gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
 |---|---|---|
 {rows}
 
-## Limits
+{audit}## Limits
 
 - Hold-outs flatter every model, since the patients of one data set share hospital, machines and framing.
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
@@ -85,12 +85,18 @@ gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
 """
 
 
-def write_card(card: Card, settings: Settings, samples: list[Sample], source: str, path: Path) -> None:
-    """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences."""
+def write_card(
+    card: Card, settings: Settings, samples: list[Sample], source: str, path: Path, *, audit: str = ""
+) -> None:
+    """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences.
+
+    `audit` is a section of its own (see `train.report.to_markdown`), or nothing.
+    """
     counts = Counter(CLASSES[sample.target] for sample in samples)
     text = TEMPLATE.format(
         **asdict(card),
         source=source,
+        audit=f"{audit}\n" if audit else "",
         pictures=len(samples),
         groups=len({sample.group for sample in samples}),
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),

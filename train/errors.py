@@ -15,3 +15,7 @@ class FitError(TrainError):
 
 class ExportError(TrainError):
     """The exported file does not score as the trained network does."""
+
+
+class AuditError(TrainError):
+    """A model or its pictures cannot be audited."""

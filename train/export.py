@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -110,19 +111,7 @@ def export(
             for picture, probabilities in zip(golden, expected, strict=True)
         ),
     )
-    batch = torch.export.Dim("N")
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a package that is not needed
-    program = torch.onnx.export(
-        scorer,
-        (torch.from_numpy(images[:2]),),
-        input_names=["images"],
-        output_names=["probabilities", "heatmap"],
-        dynamic_shapes={"images": {0: batch}},
-        dynamo=True,
-        verbose=False,
-    )
-    model = program.model_proto
-    _strip_traces(model.graph)
+    model = to_onnx(scorer, size, ["probabilities", "heatmap"])
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model, full_check=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -130,6 +119,25 @@ def export(
     _compare(scorer, partial, images)
     partial.replace(path)
     return card
+
+
+def to_onnx(module: nn.Module, size: int, outputs: list[str]) -> onnx.ModelProto:
+    """The graph of a module that takes `images`, uint8 [N, size, size] for any N, and has the named outputs."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a package that is not needed
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # inside torch.onnx
+        program = torch.onnx.export(
+            module,
+            (torch.zeros(2, size, size, dtype=torch.uint8),),
+            input_names=["images"],
+            output_names=outputs,
+            dynamic_shapes={"images": {0: torch.export.Dim("N")}},
+            dynamo=True,
+            verbose=False,
+        )
+    model: onnx.ModelProto = program.model_proto  # made anew at each access
+    _strip_traces(model.graph)
+    return model
 
 
 def _strip_traces(graph: onnx.GraphProto) -> None:

@@ -60,6 +60,8 @@ def test_specificity_at_a_sensitivity() -> None:
     scores = np.array([*np.arange(1, 11) / 10, 0.05, 0.15, 0.25, 0.35])
     assert specificity_at(0.9, truth, scores) == 0.5  # the threshold is 0.2
     assert specificity_at(1.0, truth, scores) == 0.25
+    for one_class in (truth[:10], truth[10:]):
+        assert np.isnan(specificity_at(0.9, one_class, scores[: len(one_class)]))
 
 
 class TestFigures:

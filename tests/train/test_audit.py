@@ -1,0 +1,344 @@
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from pneumoscan import metrics
+from pneumoscan.metrics import Interval
+from tests.tiny_model import CARD, SIZE, write_model
+from train import candidates, dataset, report
+from train.__main__ import app, main
+from train.audit import Audit, auc_within, audit, draw, figures_of, skill_kept
+from train.calibrate import Calibration, out_of_fold_figures
+from train.candidates import FULL, Answers, ask_fit
+from train.card import FIGURES, write_card
+from train.dataset import Sample
+from train.errors import AuditError, FitError
+from train.fit import Settings, identify
+from train.network import Network, predict_logits
+from train.stress import STRESSES, ring
+from train.validate import load_network, out_of_fold_logits
+
+SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 6}-{number % 3}") for number in range(120)]
+TARGETS = np.array([sample.target for sample in SAMPLES])
+GROUPS = np.array([sample.group for sample in SAMPLES])
+FRAME = ring(SIZE)
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, rounds=20))
+
+
+def pictures(signal: np.ndarray) -> np.ndarray:
+    """Noise, uint8 [N, SIZE, SIZE], in which the ill are bright in the pixels `signal`, bool [SIZE, SIZE]."""
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (len(SAMPLES), SIZE, SIZE))
+    bright = np.where(TARGETS > 0, 200, 50)[:, None, None] + random.integers(-20, 20, noise.shape)
+    return np.where(signal, bright, noise).astype(np.uint8)
+
+
+def audit_looking_at(pixels: np.ndarray, path: Path, signal: np.ndarray) -> Audit:
+    write_model(path, looks_at=signal)
+    return audit(path, SAMPLES, pixels, SIZE)
+
+
+class TestAModel:
+    def test_that_looks_only_at_the_frame_is_found_out(self, tmp_path: Path) -> None:
+        found = audit_looking_at(pictures(FRAME), tmp_path / "m.onnx", FRAME)
+        assert found.figures["plain"]["auc"].value == 1
+        assert found.figures["frame only"]["auc"].value == 1
+        assert found.figures["frame masked"]["auc"].value == 0.5
+        assert found.kept["lungs removed"].value == 1
+        assert found.kept["frame masked"].value == 0
+        assert [check.holds for check in found.checks] == [True, False, False, False]
+
+    def test_that_looks_only_at_the_centre_passes(self, tmp_path: Path) -> None:
+        found = audit_looking_at(pictures(~FRAME), tmp_path / "m.onnx", ~FRAME)
+        assert found.figures["plain"]["auc"].value == 1
+        assert found.figures["frame only"]["auc"].value == 0.5
+        assert found.figures["frame masked"]["auc_change"] == (0, 0, 0)
+        assert found.kept["lungs removed"].value == 0
+        assert found.kept["frame masked"].value == 1
+        assert [check.holds for check in found.checks] == [True] * 4
+
+    def test_that_reads_the_frame_the_wrong_way_round_is_found_out_too(self, tmp_path: Path) -> None:
+        pixels = pictures(~FRAME)
+        pixels[:, FRAME] = np.where(TARGETS > 0, 40, 60)[:, None]
+        found = audit_looking_at(pixels, tmp_path / "m.onnx", np.ones((SIZE, SIZE), bool))
+        assert found.figures["frame only"]["auc"].value == 0
+        assert not found.checks[2].holds
+
+    def test_is_judged_at_the_threshold_of_its_card(self, tmp_path: Path) -> None:
+        pixels = np.where(TARGETS > 0, 200, 50)[:, None, None].repeat(SIZE, 1).repeat(SIZE, 2).astype(np.uint8)
+        for threshold, verdict in ((0.5, (1, 1)), (0.9, (0, 1)), (0.1, (1, 0))):
+            write_model(tmp_path / "m.onnx", threshold=threshold)
+            found = audit(tmp_path / "m.onnx", SAMPLES, pixels, SIZE).figures["plain"]
+            assert (found["sensitivity"].value, found["specificity"].value) == verdict
+
+    def test_that_was_trained_on_the_pictures_is_told_by_their_digest(self, tmp_path: Path) -> None:
+        pixels = pictures(FRAME)
+        write_model(tmp_path / "m.onnx", data_sha256=dataset.digest(SAMPLES, pixels))
+        assert not audit(tmp_path / "m.onnx", SAMPLES, pixels, SIZE, limit=100).held_out
+        write_model(tmp_path / "m.onnx")
+        assert audit(tmp_path / "m.onnx", SAMPLES, pixels, SIZE, limit=100).held_out
+
+    @pytest.mark.parametrize(
+        ("broken", "told"),
+        [
+            ({"metadata": None}, "has no metadata"),
+            ({"classes": ("ill", "well")}, "the model's classes are"),
+            ({"batch": 4}, "the model's input must be images"),
+        ],
+    )
+    def test_of_another_contract_is_refused(self, tmp_path: Path, broken: dict[str, object], told: str) -> None:
+        path = write_model(tmp_path / "m.onnx", **broken)  # type: ignore[arg-type]
+        with pytest.raises(AuditError, match=told):
+            audit(path, SAMPLES, pictures(FRAME), SIZE)
+
+
+class TestAFit:
+    @pytest.fixture
+    def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A fit of three folds, whose networks go by brightness, and tell their fold by the logit of viral."""
+
+        def through_onnx(run: Path, fold: int, size: int, identity: object) -> Callable[[np.ndarray], np.ndarray]:
+            def ask(images: np.ndarray) -> np.ndarray:
+                bright = images.mean((1, 2)) / 25
+                return np.stack([5 - bright, bright - 5, bright - 5 + fold], 1)
+
+            return ask
+
+        monkeypatch.setattr(candidates, "_through_onnx", through_onnx)
+        monkeypatch.setattr(candidates, "load_settings", lambda run: Settings(folds=3))
+        return tmp_path
+
+    def test_is_asked_of_each_picture_by_the_network_that_held_its_patient_out(self, run: Path) -> None:
+        everything = np.arange(len(SAMPLES))
+        bench = {"plain": everything, "stressed": everything, "inverted": everything[7:50]}
+        answers, _ = ask_fit(run, SAMPLES, pictures(FRAME), bench, SIZE)
+        folds = dataset.assign_folds(SAMPLES, 3, 0)
+        for name, each in answers.items():
+            assert np.array_equal(each.pictures, bench[name])
+            assert each.viral == pytest.approx(folds[bench[name]], abs=1e-5)
+            assert np.array_equal(each.networks, folds[bench[name]])
+
+    def test_pools_the_folds_each_at_its_own_threshold(self, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        pixels = np.where(TARGETS > 0, 200, 50)[:, None, None].repeat(SIZE, 1).repeat(SIZE, 2).astype(np.uint8)
+        pixels[0], pixels[1] = 255, 0  # of 40 healthy one is above all, of 80 ill one is below all
+        folds = dataset.assign_folds(SAMPLES, 3, 0)
+        in_last = int((folds[2:][TARGETS[2:] > 0] == 2).sum())
+        calibrations = {fold: Calibration(1, (0, 0, 0), 2.0 if fold == 2 else 0.5, (0.4, 0.6)) for fold in range(3)}
+        monkeypatch.setattr(candidates, "fit_calibration_of_folds", lambda *_: calibrations)
+        found = audit(run, SAMPLES, pixels, SIZE)
+        assert found.held_out
+        assert found.figures["plain"]["auc"].value == 39 * 79 / (40 * 80)
+        assert found.figures["plain"]["sensitivity"].value == (79 - in_last) / 80
+        assert found.figures["plain"]["specificity"].value == (40 if folds[0] == 2 else 39) / 40
+
+
+RealFit = tuple[Path, np.ndarray, dict[str, object]]
+
+
+@pytest.fixture(scope="module")
+def real_fit(tmp_path_factory: pytest.TempPathFactory) -> RealFit:
+    """A fit of two folds whose networks have random weights, for pictures of 32 pixels."""
+    run, settings = tmp_path_factory.mktemp("run"), Settings(size=32, folds=2)
+    pixels = np.random.default_rng(0).integers(0, 256, (len(SAMPLES), 32, 32)).astype(np.uint8)
+    identity = identify(SAMPLES, pixels, settings, dataset.assign_folds(SAMPLES, 2, 0))
+    torch.manual_seed(0)
+    for part in ("fold0", "fold1", "all"):
+        (run / part).mkdir()
+        weights = Network(32, pretrained=False).state_dict()
+        torch.save({"weights": weights, **identity}, run / part / "weights.pt")
+    return run, pixels, identity
+
+
+def test_onnx_runtime_says_what_the_network_of_the_fold_says(real_fit: RealFit) -> None:
+    run, pixels, identity = real_fit
+    expected = predict_logits(load_network(run, "fold1", 32, identity), pixels[:20])
+    assert candidates._through_onnx(run, 1, 32, identity)(pixels[:20]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(
+    real_fit: RealFit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_torch(run: Path, fold: int, size: int, identity: dict[str, object]) -> Callable[[np.ndarray], np.ndarray]:
+        return partial(predict_logits, load_network(run, f"fold{fold}", size, identity))
+
+    monkeypatch.setattr(candidates, "_through_onnx", in_torch)
+    run, pixels, identity = real_fit
+    folds = dataset.assign_folds(SAMPLES, 2, 0)
+    expected = out_of_fold_figures(out_of_fold_logits(run, pixels, folds, 32, identity), TARGETS, folds, GROUPS)
+    answers, of_fit = ask_fit(run, SAMPLES, pixels, dict.fromkeys(FULL, np.arange(len(SAMPLES))), 32)
+    assert of_fit == identity
+    for kind in FULL:
+        found = figures_of(answers[kind], answers["plain"], TARGETS, GROUPS)
+        for name in ("auc", "sensitivity", "specificity", "subtype_auc"):
+            assert found[name] == pytest.approx(expected[f"{kind}_{name}"], abs=2e-3)
+
+
+def test_a_fit_of_other_pictures_or_an_unfinished_one_is_refused(real_fit: RealFit, tmp_path: Path) -> None:
+    run, pixels, _ = real_fit
+    with pytest.raises(FitError, match="was made with other data"):
+        audit(run, SAMPLES, 255 - pixels, 32)
+    with pytest.raises(FitError, match="run or resume the fit first"):
+        audit(tmp_path, SAMPLES, pixels, 32)
+
+
+class TestFigures:
+    """Four pictures: the first two healthy, the others bacterial and viral."""
+
+    targets, groups = np.array([0, 0, 1, 2]), np.array(list("abcd"))
+
+    def answers(self, scores: list[float], viral: list[float] = [0, 0, 0, 1]) -> Answers:  # noqa: B006
+        given = np.array(scores)
+        return Answers(np.arange(4), given, given >= 0.5, np.array(viral), np.zeros(4, int))
+
+    def test_are_those_worked_out_by_hand(self) -> None:
+        plain = self.answers([0.1, 0.2, 0.8, 0.9])
+        found = figures_of(self.answers([0.1, 0.6, 0.4, 0.9]), plain, self.targets, self.groups)
+        assert {name: figure.value for name, figure in found.items()} == {
+            "auc": 0.75,
+            "auc_within": 0.75,
+            "auc_change": -0.25,
+            "sensitivity": 0.5,
+            "specificity": 0.5,
+            "specificity_at_sensitivity_95": 0.5,  # the threshold is then 0.4
+            "subtype_auc": 1,
+        }
+
+    def test_compare_with_plain_on_the_same_pictures(self) -> None:
+        plain = self.answers([0.9, 0.2, 0.3, 0.9])
+        some = replace(plain, pictures=np.arange(1, 4), scores=np.array([0.5, 0.4, 0.3]), verdicts=np.zeros(3, bool))
+        some = replace(some, viral=np.arange(3.0), networks=np.zeros(3, int))
+        assert figures_of(some, plain, self.targets, self.groups)["auc_change"].value == -1
+
+    def test_skill_is_what_exceeds_guessing(self) -> None:
+        plain = self.answers([0.1, 0.2, 0.8, 0.9])
+        assert skill_kept(self.answers([0.1, 0.6, 0.4, 0.9]), plain, self.targets, self.groups).value == 0.5
+        assert skill_kept(self.answers([0.5] * 4), plain, self.targets, self.groups).value == 0
+
+    def test_within_networks_compare_no_pictures_of_two_of_them(self) -> None:
+        truth = np.array([False, True, False, True])
+        scores = np.array([0.1, 0.2, 0.8, 0.9])
+        assert metrics.roc_auc(truth, scores) == 0.75
+        assert auc_within(truth, scores, np.array([0, 0, 1, 1])) == 1
+        assert auc_within(truth, scores, np.array([0, 1, 1, 0])) == 0.5
+        assert np.isnan(auc_within(truth, scores, np.array([0, 1, 0, 1])))
+
+
+class TestASample:
+    @given(st.integers(1, 130))
+    def test_holds_whole_patients_and_just_enough(self, count: int) -> None:
+        drawn = draw(SAMPLES, count)
+        assert np.array_equal(drawn, np.flatnonzero(np.isin(GROUPS, GROUPS[drawn])))
+        assert min(count, 120) <= len(drawn) < count + 2 or len(drawn) == 120
+
+    @given(st.integers(1, 120), st.integers(1, 120))
+    def test_is_part_of_every_larger_one(self, few: int, many: int) -> None:
+        assert set(draw(SAMPLES, min(few, many))) <= set(draw(SAMPLES, max(few, many)))
+
+    def test_in_which_a_class_is_missing_is_refused(self, tmp_path: Path) -> None:
+        samples = [replace(sample, target=min(sample.target, 1)) for sample in SAMPLES]
+        with pytest.raises(AuditError, match="no picture is viral among the 120"):
+            audit(write_model(tmp_path / "m.onnx"), samples, pictures(FRAME), SIZE)
+
+
+class TestTheCommand:
+    def run(self, *arguments: object) -> str:
+        result = CliRunner().invoke(app, ["audit", *map(str, arguments)], catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.stdout
+
+    def test_shows_each_candidate_and_all_side_by_side_and_keeps_the_figures(
+        self, tmp_path: Path, make_dataset: Callable[[int], Path]
+    ) -> None:
+        data = make_dataset(20)
+        one, other = write_model(tmp_path / "one.onnx"), write_model(tmp_path / "other.onnx", looks_at=FRAME)
+        shown = self.run(one, other, "--data", data, "--json", tmp_path / "audit.json")
+        assert f"{one} (model file)" in shown
+        assert "side by side" in shown
+        for name in STRESSES:
+            assert len(re.findall(rf"\n  {name} +[01]\.\d{{3}} \[", shown)) == 2
+        assert "plain AUC of at least 0.993" in shown
+        assert "TRAINED ON" not in shown
+        assert "only size           not measured" in shown
+        kept = json.loads((tmp_path / "audit.json").read_text())
+        assert [each["name"] for each in kept["candidates"]] == [str(one), str(other)]
+        assert (kept["pictures"], kept["sample"]) == (120, 120)
+        assert kept["candidates"][0]["figures"]["plain"]["auc"] == [1, 1, 1]
+
+    def test_says_in_its_first_line_that_figures_are_no_hold_out_figures(
+        self, tmp_path: Path, make_dataset: Callable[[int], Path]
+    ) -> None:
+        data = make_dataset(20)
+        samples = dataset.read_samples(data)
+        digest = dataset.digest(samples, dataset.load_pixels(samples, dataset.SOURCE_SIZE))
+        path = write_model(tmp_path / "m.onnx", data_sha256=digest)
+        shown = self.run(path, "--data", data, "--limit", "100")
+        assert shown.startswith(f"{path} WAS TRAINED ON THESE PICTURES: its figures are no hold-out figures.\n")
+        assert "holds, no hold-out" in shown
+        assert "plain and stressed: 100 pictures" in shown
+
+    def test_tells_what_is_no_candidate(
+        self,
+        tmp_path: Path,
+        make_dataset: Callable[[int], Path],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        data = make_dataset(2)
+        monkeypatch.setattr(sys, "argv", ["train", "audit", str(tmp_path / "none"), "--data", str(data)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 1
+        assert f"train: {tmp_path / 'none'}: cannot read the model" in capsys.readouterr().err
+
+
+class TestTheCardsSection:
+    IDENTITY: dict[str, object] = {"data": "ab", "folds": "cd", "settings": {"size": 32}}  # noqa: RUF012
+
+    def write(self, path: Path) -> Path:
+        figure = Interval(0.9, 0.85, 0.95)
+        figures = {name: dict.fromkeys([*report.COLUMNS, "auc_change"], figure) for name in STRESSES}
+        found = Audit("runs/trial", True, self.IDENTITY, figures, dict.fromkeys(report.SKILL, figure), [])
+        report.write_json([found], {}, 4000, 1500, path)
+        return path
+
+    def test_has_a_row_for_every_stress(self, tmp_path: Path) -> None:
+        section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)
+        for name in STRESSES:
+            assert f"| {name} | 0.900 (0.850 to 0.950) |" in section
+        assert "4,000 pictures, the rest on 1,500" in section
+
+    def test_stands_between_figures_and_limits(self, tmp_path: Path) -> None:
+        section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)
+        figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in FULL for name in FIGURES}
+        card = replace(CARD, figures=figures)
+        for part, headings in (("", ["Figures", "Limits"]), (section, ["Figures", "Audit", "Limits"])):
+            write_card(card, Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", audit=part)
+            text = (tmp_path / "CARD.md").read_text()
+            assert re.findall("^## (.*)", text, re.MULTILINE)[-len(headings) :] == headings
+            assert "\n\n\n" not in text
+
+    def test_is_made_of_no_other_fits_audit(self, tmp_path: Path) -> None:
+        path = self.write(tmp_path / "audit.json")
+        with pytest.raises(AuditError, match="holds no audit of this fit"):
+            report.to_markdown(path, self.IDENTITY | {"data": "other"})
+
+    def test_is_made_of_nothing_else(self, tmp_path: Path) -> None:
+        (tmp_path / "audit.json").write_text('{"some": "thing"}')
+        for path in (tmp_path / "audit.json", tmp_path / "none.json"):
+            with pytest.raises(AuditError, match="is no file of train audit --json"):
+                report.to_markdown(path, self.IDENTITY)

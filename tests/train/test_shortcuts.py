@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pneumoscan import metrics
+from train import dataset
+from train.dataset import Sample
+from train.errors import DatasetError
+from train.shortcuts import SIDE, read_sizes, shortcuts
+
+SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 2}") for number in range(240)]
+TRUTH = np.array([sample.target > 0 for sample in SAMPLES])
+UNKNOWN = np.full((240, 2), np.nan)
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, rounds=20))
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 200, (240, SIDE, SIDE)).astype(np.uint8)
+
+
+def test_pictures_without_shortcuts_are_told_apart_by_chance_only() -> None:
+    sizes = np.random.default_rng(1).uniform(900, 1100, (240, 2))
+    for auc, pictures in shortcuts(SAMPLES, noise(), sizes).values():
+        assert auc is not None
+        assert auc.value == pytest.approx(0.5, abs=0.15)
+        assert pictures == 240
+
+
+def test_a_class_that_is_in_the_frame_is_found_there() -> None:
+    pixels = noise()
+    pixels[TRUTH, 0] += 55
+    found = shortcuts(SAMPLES, pixels, UNKNOWN)
+    assert found["frame"].auc is not None
+    assert found["frame"].auc.value > 0.9
+    assert found["size"] == (None, 0)
+
+
+def test_a_class_that_is_in_the_corners_is_found_there() -> None:
+    pixels = noise()
+    pixels[:, 2:4, 2:4] = np.where(TRUTH, 150, 50)[:, None, None]
+    found = shortcuts(SAMPLES, pixels, UNKNOWN)
+    assert found["corners"].auc is not None
+    assert found["frame"].auc is not None
+    assert found["corners"].auc.value > 0.9
+    assert found["frame"].auc.value < 0.7
+
+
+def test_a_class_that_is_in_the_size_is_found_among_pictures_of_known_size() -> None:
+    sizes = np.column_stack([np.full(240, 1000.0), np.where(TRUTH, 700.0, 900.0)])
+    sizes[200:] = np.nan
+    auc, pictures = shortcuts(SAMPLES, noise(), sizes)["size"]
+    assert auc == (1, 1, 1)
+    assert pictures == 200
+
+
+def test_sizes_are_read_from_a_table_by_name(tmp_path: Path) -> None:
+    table = tmp_path / "index.csv"
+    table.write_text("name,original_width,original_height\n1.png,1200,800\n2.png,,\n")
+    sizes = read_sizes(SAMPLES[:4], table)
+    assert sizes[1].tolist() == [1200, 800]
+    assert np.isnan(sizes[[0, 2, 3]]).all()
+
+
+@pytest.mark.parametrize("content", ["name,width\n1.png,3\n", "name,original_width,original_height\n1.png,wide,3\n"])
+def test_a_table_of_another_kind_is_told(tmp_path: Path, content: str) -> None:
+    table = tmp_path / "index.csv"
+    table.write_text(content)
+    with pytest.raises(DatasetError, match="cannot be read as a table of name, original_width and original_height"):
+        read_sizes(SAMPLES, table)
+    with pytest.raises(DatasetError, match="cannot be read as a table"):
+        read_sizes(SAMPLES, tmp_path / "none.csv")
+
+
+def test_sizes_of_files_count_only_where_they_differ(make_dataset: Callable[[int], Path]) -> None:
+    samples = dataset.read_samples(make_dataset(1))
+    assert np.isnan(read_sizes(samples, None)).all()
+    Image.new("L", (60, 50)).save(samples[0].path)
+    sizes = read_sizes(samples, None)
+    assert sizes[0].tolist() == [60, 50]
+    assert (sizes[1:] == 48).all()

@@ -1,0 +1,168 @@
+"""Audits as text for a terminal, as JSON, and as Markdown for the model's card."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pneumoscan.metrics import Interval
+from train.audit import Audit
+from train.candidates import FULL
+from train.errors import AuditError
+from train.shortcuts import Shortcut
+
+COLUMNS = {
+    "auc": "AUC",
+    "auc_within": "AUC within networks",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "specificity_at_sensitivity_95": "spec. at sens. 0.95",
+    "subtype_auc": "subtype AUC",
+}
+SKILL = {
+    "lungs removed": "skill (2 AUC - 1) left without the lungs, should be none",
+    "frame masked": "skill left without the frame, should be all",
+}
+
+
+def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures: int, sample: int) -> str:
+    """The report: a table for each candidate, one of all side by side where there are several, and the baselines.
+
+    Args:
+        audits, shortcuts: what was found.
+        pictures, sample: how many pictures were scored plain and stressed, and under each other stress.
+    """
+    lines = [
+        f"{each.name} WAS TRAINED ON THESE PICTURES: its figures are no hold-out figures."
+        for each in audits
+        if not each.held_out
+    ]
+    lines += [
+        f"{' and '.join(FULL)}: {pictures:,} pictures; every other row: the same {sample:,} of them, patients drawn at "
+        "random.",
+        "95 % intervals: bootstrap over patients, Wilson for sensitivity and specificity. These two are at the card's",
+        "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
+        "same network scored. Change: of the AUC, against plain on the same pictures.",
+    ]
+    for each in audits:
+        lines += ["", *_one(each)]
+    if len(audits) > 1:
+        lines += ["", *_side_by_side(audits)]
+    return "\n".join(line.rstrip() for line in [*lines, "", *_shortcuts(shortcuts)])
+
+
+def _one(audit: Audit) -> list[str]:
+    lines = [
+        f"{audit.name} ({'out of fold' if 'folds' in audit.identity else 'model file'})",
+        f"  {'':20}" + "".join(f"{title:22}" for title in COLUMNS.values()) + "change",
+    ]
+    for name, figures in audit.figures.items():
+        cells = "".join(f"{_cell(figures[key]):22}" for key in COLUMNS)
+        lines.append(f"  {name:20}{cells}{figures['auc_change'].value:+.4f}")
+    lines += ["", *(f"  {title:62}{_cell(audit.kept[name])}" for name, title in SKILL.items())]
+    for check in audit.checks:
+        verdict = "holds" if check.holds else "FAILS"
+        lines.append(f"  {check.what:62}{_cell(check.figure)}  {verdict}{'' if audit.held_out else ', no hold-out'}")
+    return lines
+
+
+def _side_by_side(audits: Sequence[Audit]) -> list[str]:
+    width = max(22, *(len(each.name) + 2 for each in audits))
+    lines = [f"{'side by side':64}" + "".join(f"{each.name:{width}}" for each in audits)]
+    for key in ("auc", "specificity_at_sensitivity_95"):
+        lines += [
+            f"  {COLUMNS[key] + ', ' + name:62}"
+            + "".join(f"{_cell(each.figures[name][key]):{width}}" for each in audits)
+            for name in audits[0].figures
+        ]
+    lines += [
+        f"  {title:62}" + "".join(f"{_cell(each.kept[name]):{width}}" for each in audits)
+        for name, title in SKILL.items()
+    ]
+    for number, check in enumerate(audits[0].checks):
+        verdicts = ("holds" if each.checks[number].holds else "FAILS" for each in audits)
+        lines.append(f"  {check.what:62}" + "".join(f"{verdict:{width}}" for verdict in verdicts))
+    return lines
+
+
+def _shortcuts(shortcuts: Mapping[str, Shortcut]) -> list[str]:
+    lines = ["without a network: AUC of a logistic regression over patient-wise folds"]
+    for name, (auc, pictures) in shortcuts.items():
+        found = _cell(auc) if auc else "not measured"
+        lines.append(f"  {'only ' + name:20}{found:22}known of {pictures:,} pictures")
+    return lines
+
+
+def _cell(figure: Interval) -> str:
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def write_json(
+    audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures: int, sample: int, path: Path
+) -> None:
+    """Writes everything that was found; each figure is a list of value, low and high. Arguments as of `to_text`."""
+    content = {
+        "pictures": pictures,
+        "sample": sample,
+        "candidates": [asdict(each) for each in audits],
+        "shortcuts": {name: each._asdict() for name, each in shortcuts.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def to_markdown(path: Path, identity: dict[str, object]) -> str:
+    """The section of a model card, from a file of `write_json` that holds the audit of the fit of that identity.
+
+    Raises:
+        AuditError: no such file, or it holds no audit of that fit.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = [each for each in content["candidates"] if each["identity"] == identity]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AuditError(f"{path} is no file of train audit --json: {error!r}") from error
+    if not found:
+        raise AuditError(f"{path} holds no audit of this fit; run train audit on it again")
+    return _section(found[0], content)
+
+
+def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
+    lines = [
+        "## Audit",
+        "",
+        "What the networks of the folds rely on, out of fold as above: pictures changed in one way each. *plain* and",
+        f"*stressed* are measured on {content['pictures']:,} pictures, the rest on {content['sample']:,} of these, of",
+        "patients drawn at random. *AUC within networks*: over pairs of pictures that the same network scored.",
+        "*Change*: of the AUC against plain on the same pictures.",
+        "",
+        "| | " + " | ".join(COLUMNS.values()) + " | change |",
+        "|---|" + "---|" * (len(COLUMNS) + 1),
+    ]
+    for name, figures in audit["figures"].items():
+        cells = " | ".join(_card_cell(figures[key]) for key in COLUMNS)
+        lines.append(f"| {name} | {cells} | {figures['auc_change'][0]:+.4f} |")
+    lines += [
+        "",
+        *(f"- {title[0].upper()}{title[1:]}: {_card_cell(audit['kept'][name])}." for name, title in SKILL.items()),
+    ]
+    lines += [
+        f"- {check['what'][0].upper()}{check['what'][1:]}: {_card_cell(check['figure'])}, "
+        f"{'holds' if check['holds'] else '**fails**'}."
+        for check in audit["checks"]
+    ]
+    told = [
+        f"{name} {_card_cell(each['auc'])}, {each['pictures']:,} pictures"
+        for name, each in content["shortcuts"].items()
+        if each["auc"]
+    ]
+    lines.append(
+        f"- A logistic regression reaches these AUCs without looking at the lungs, on only: {'; '.join(told)}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _card_cell(figure: Sequence[float]) -> str:
+    value, low, high = figure
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
