@@ -79,6 +79,7 @@ def out_of_fold_figures(
     targets: NDArray[np.intp],
     folds: NDArray[np.integer],
     groups: NDArray[np.str_],
+    unfamiliar: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Interval]:
     """The figures of a fit, each with its 95 % interval.
 
@@ -87,6 +88,7 @@ def out_of_fold_figures(
         targets: class indices [N].
         folds: [N], the fold in which each picture was held out.
         groups: [N], patients.
+        unfamiliar: bool [N] for each name in `logits`: what the gate flags or refuses, whatever its probability.
 
     Returns:
         Figures by name, prefixed with the kind of pictures that they hold for.
@@ -104,7 +106,7 @@ def out_of_fold_figures(
         for name in names:
             scores[name][here] = fitted.pneumonia(logits[name][here])
             verdicts[name][here] = scores[name][here] >= fitted.threshold
-            reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high)
+            reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high) | unfamiliar[name][here]
 
     viral = targets == 2
     figures: dict[str, Interval] = {}

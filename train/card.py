@@ -20,6 +20,8 @@ FIGURES = {
     "brier": "Brier score",
     "subtype_auc": "AUC, viral against bacterial, of the pneumonias",
     "review": "share flagged for review",
+    "rejected": "share refused as no chest X-ray",
+    "unfamiliar": "share flagged as unfamiliar",
     "errors_in_review": "share of the wrong verdicts that are flagged",
 }
 
