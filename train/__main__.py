@@ -109,7 +109,9 @@ def export(
     sound, other = out_of_fold_outliers(run, pixels, folds, size, identity)
     unfamiliar, gate_figures = judge(sound, other, folds)
     groups = np.array([sample.group for sample in samples])
-    figures = out_of_fold_figures(logits, targets, folds, groups, unfamiliar) | gate_figures
+    figures = (
+        out_of_fold_figures(logits, targets, folds, groups, {name: unfamiliar[name] for name in logits}) | gate_figures
+    )
     calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
     source = source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}.")
     some = np.linspace(0, len(samples) - 1, 32).astype(int)

@@ -131,10 +131,10 @@ def fit_textures(sound: NDArray[np.float32], altered: list[NDArray[np.float32]])
         "weights": classifier.coef_ / scale,
         "biases": classifier.intercept_,
     }
-    gate.load_state_dict({key: torch.from_numpy(np.float32(value)) for key, value in found.items()}, strict=False)
+    gate.load_state_dict({key: torch.tensor(value, dtype=torch.float32) for key, value in found.items()}, strict=False)
     with torch.inference_mode():
         median, high = np.quantile(gate.parts(torch.from_numpy(sound)).numpy(), (0.5, 0.99), axis=0)
-    gate.medians, gate.spreads = (torch.from_numpy(np.float32(value)) for value in (median, high - median))
+    gate.medians, gate.spreads = (torch.tensor(value, dtype=torch.float32) for value in (median, high - median))
     return gate.eval()
 
 

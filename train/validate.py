@@ -93,7 +93,7 @@ def out_of_fold_outliers(
     sound = {name: np.empty(len(pixels), np.float32) for name in views}
     other = {name: np.full(len(pixels), np.nan, np.float32) for name in ALTERATIONS}
     for fold in np.unique(folds):
-        network = load_network(run, f"fold{fold}", size, identity)
+        network = load_network(run, f"fold{fold}", size, identity).to(memory_format=torch.channels_last)  # faster
         here = folds == fold
         gate = fit_gate(network, plain[~here])
         for name, images in views.items():
