@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import logging
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
@@ -53,6 +54,7 @@ class Card:
         threshold_method: how it was chosen, a sentence.
         review_band: lowest and highest probability between which a person must look.
         outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
+        unfamiliar_threshold: outlier score above which a person must look, at most `outlier_threshold`; None for never.
         figures: validation figures by name, each a value with the ends of its 95 % interval.
         data_sha256: digest of the training data.
         licence: of the model, with the data's attribution.
@@ -70,6 +72,7 @@ class Card:
     licence: str
     data_sha256: str
     outlier_threshold: float | None = None
+    unfamiliar_threshold: float | None = None
     figures: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     golden: tuple[dict[str, Any], ...] = ()
 
@@ -89,7 +92,10 @@ class Card:
             card = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
             low, high = card.review_band
             in_range = 0 <= low <= high <= 1 and 0 <= card.threshold <= 1
-            float(card.outlier_threshold or 0)
+            outlier, unfamiliar = (
+                math.inf if threshold is None else float(threshold)
+                for threshold in (card.outlier_threshold, card.unfamiliar_threshold)
+            )
             classes = tuple(card.classes)
         except (ValueError, TypeError) as error:
             raise ModelError(f"the model's metadata cannot be read: {error}") from error
@@ -99,6 +105,8 @@ class Card:
             raise ModelError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
         if not in_range:
             raise ModelError("the model's threshold and review band must lie between 0 and 1")
+        if card.unfamiliar_threshold is not None and not unfamiliar <= outlier:
+            raise ModelError("the model's unfamiliar threshold must not be above its outlier threshold")
         return card
 
 
@@ -224,6 +232,7 @@ def _check(session: onnxruntime.InferenceSession) -> Card:
     outputs = {each.name: (each.type, each.shape[1:]) for each in session.get_outputs()}
     if outputs.get("probabilities") != ("tensor(float)", [len(CLASSES)]):
         raise ModelError(f"the model must have an output probabilities, float [N, {len(CLASSES)}], not {outputs}")
-    if card.outlier_threshold is not None and outputs.get("outlier_score") != ("tensor(float)", []):
-        raise ModelError("the model has an outlier threshold but no output outlier_score, float [N]")
+    has_threshold = card.outlier_threshold is not None or card.unfamiliar_threshold is not None
+    if has_threshold and outputs.get("outlier_score") != ("tensor(float)", []):
+        raise ModelError("the model has a threshold for outliers but no output outlier_score, float [N]")
     return card

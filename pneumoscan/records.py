@@ -76,7 +76,9 @@ class Record:
     p_viral: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
     subtype: Subtype | None = _field("`bacterial` or `viral`, the likelier one; only for PNEUMONIA", default=None)
     review: bool = _field(
-        "true when a person must look: the probability lies in the model's ambiguous band", default=False
+        "true when a person must look: the probability lies in the model's ambiguous band, or the picture is unlike "
+        "the training pictures (then `message` says `unfamiliar`)",
+        default=False,
     )
     outlier_score: float | None = _field(
         "how little this looks like a chest X-ray; null on `error`, and with models that have no such score",

@@ -26,6 +26,9 @@ DEFAULT_BATCH_SIZE = 16
 BATCHES_AHEAD = 2
 """Batches decoded before their turn, and batches waiting to be judged: enough to keep both busy, little to hold."""
 
+UNFAMILIAR = "unfamiliar"
+"""Message of a picture that is judged, but so unlike the training pictures that a person must look."""
+
 LARGE_FILE = 32 * 1024**2
 """Bytes beyond which files are read one at a time. Radiographs have a few megabytes at most."""
 
@@ -237,6 +240,9 @@ class Scanner:
         normal, bacterial, viral = (round(float(p), DECIMALS) for p in score.probabilities)
         ill = probability >= self.threshold
         low, high = card.review_band
+        unfamiliar = (
+            outlier is not None and card.unfamiliar_threshold is not None and outlier > card.unfamiliar_threshold
+        )
         return new(
             status=Status.OK,
             label=Label.PNEUMONIA if ill else Label.NORMAL,
@@ -245,8 +251,9 @@ class Scanner:
             p_bacterial=bacterial,
             p_viral=viral,
             subtype=None if not ill else Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL,
-            review=low <= probability <= high,
+            review=unfamiliar or low <= probability <= high,
             outlier_score=outlier,
+            message=UNFAMILIAR if unfamiliar else None,
         )
 
 

@@ -1,6 +1,7 @@
 import base64
 import ctypes
 import hashlib
+import json
 import logging
 from io import BytesIO
 from pathlib import Path
@@ -62,6 +63,11 @@ def test_a_card_survives_the_file() -> None:
     assert restored.to_json() == CARD.to_json()
 
 
+def test_a_card_of_before_there_were_unfamiliar_pictures_is_read() -> None:
+    values = {key: value for key, value in json.loads(CARD.to_json()).items() if key != "unfamiliar_threshold"}
+    assert Card.from_json(json.dumps(values)).unfamiliar_threshold is None
+
+
 class TestRefusals:
     def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"cannot read the model .*gone\.onnx: No such file"):
@@ -88,6 +94,8 @@ class TestRefusals:
             ({"threshold": "0.5"}, "metadata cannot be read"),
             ({"classes": None}, "metadata cannot be read"),
             ({"outlier_threshold": "x"}, "metadata cannot be read"),
+            ({"unfamiliar_threshold": "x"}, "metadata cannot be read"),
+            ({"unfamiliar_threshold": 0.6, "outlier_threshold": 0.5}, "must not be above its outlier threshold"),
             ({"input_size": 99}, r"input must be images, uint8 \[N, 99, 99\]"),
             ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),
             ({"batch": 1}, "input must be images, uint8"),

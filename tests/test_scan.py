@@ -79,6 +79,26 @@ class TestARecord:
         assert (outlier.status, outlier.error) == (Status.REJECTED, ErrorCode.NOT_A_CHEST_XRAY)
         assert (outlier.outlier_score, outlier.label, outlier.probability) == (0.8, None, None)
 
+    def test_of_an_unfamiliar_picture_has_a_verdict_and_asks_for_a_review(self, tmp_path: Path, flat: Flat) -> None:
+        model = write_model(tmp_path / "gate.onnx", outlier_threshold=0.8, unfamiliar_threshold=0.2)
+        familiar, unfamiliar, doubtful, outlier = scan(
+            model, flat("a.png", 51), flat("b.png", 204), flat("c.png", 128), flat("d.png", 205)
+        )
+        assert (familiar.status, familiar.review, familiar.message) == (Status.OK, False, None)
+        assert (unfamiliar.status, unfamiliar.review, unfamiliar.message) == (Status.OK, True, "unfamiliar")
+        assert (unfamiliar.label, unfamiliar.probability, unfamiliar.error) == (Label.PNEUMONIA, 0.8, None)
+        assert (doubtful.review, doubtful.message) == (True, "unfamiliar")
+        assert (outlier.status, outlier.review) == (Status.REJECTED, False)
+
+    def test_in_the_review_band_alone_has_no_message(self, tmp_path: Path, flat: Flat) -> None:
+        model = write_model(tmp_path / "gate.onnx", outlier_threshold=0.9, unfamiliar_threshold=0.9)
+        (record,) = scan(model, flat("a.png", 128))
+        assert (record.review, record.message) == (True, None)
+
+    def test_by_a_model_without_an_unfamiliar_threshold_is_never_unfamiliar(self, tmp_path: Path, flat: Flat) -> None:
+        (record,) = scan(write_model(tmp_path / "gate.onnx", outlier_threshold=0.9), flat("a.png", 204))
+        assert (record.status, record.review, record.message) == (Status.OK, False, None)
+
 
 class TestAScan:
     def test_gives_every_input_its_own_score_in_order_whatever_fails_between(

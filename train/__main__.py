@@ -116,7 +116,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/lite0.onnx"),
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
-    version: Annotated[str, typer.Option(help="Of the model.")] = "1.0.0",
+    version: Annotated[str, typer.Option(help="Of the model.")] = "1.1.0",
     source: Annotated[
         str,
         typer.Option(
@@ -134,8 +134,9 @@ def export(
     from train.export import KERMANY
     from train.export import export as export_onnx
     from train.fit import identify
+    from train.gate import fit_gate, fit_limits, judge
     from train.report import to_markdown
-    from train.validate import load_network, load_settings, out_of_fold_logits
+    from train.validate import load_network, load_settings, out_of_fold_logits, out_of_fold_outliers
 
     samples, pixels = _training_data(data)
     settings = load_settings(run)
@@ -145,7 +146,12 @@ def export(
     network = load_network(run, "all", size, identity)
     logits = out_of_fold_logits(run, pixels, folds, size, identity)
     targets = np.array([sample.target for sample in samples])
-    figures = out_of_fold_figures(logits, targets, folds, np.array([sample.group for sample in samples]))
+    sound, other = out_of_fold_outliers(run, pixels, folds, size, identity)
+    unfamiliar, gate_figures = judge(sound, other, folds)
+    groups = np.array([sample.group for sample in samples])
+    figures = (
+        out_of_fold_figures(logits, targets, folds, groups, {name: unfamiliar[name] for name in logits}) | gate_figures
+    )
     calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
     source = source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}.")
     some = np.linspace(0, len(samples) - 1, 32).astype(int)
@@ -153,6 +159,8 @@ def export(
     card = export_onnx(
         network,
         calibration,
+        fit_gate(network, dataset.resize(pixels, size)),
+        fit_limits(sound),
         figures,
         dataset.resize(pixels[some], size),
         out,
@@ -166,6 +174,7 @@ def export(
         typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")
     typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
+    typer.echo(f"outlier threshold {card.outlier_threshold}, unfamiliar threshold {card.unfamiliar_threshold}")
     typer.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_name('CARD.md')}")
 
 

@@ -7,6 +7,7 @@ pictures will differ from the training ones. A figure for a fold uses what was f
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,7 @@ def out_of_fold_figures(
     targets: NDArray[np.intp],
     folds: NDArray[np.integer],
     groups: NDArray[np.str_],
+    unfamiliar: Mapping[str, NDArray[np.bool_]] = MappingProxyType({}),
 ) -> dict[str, Interval]:
     """The figures of a fit, each with its 95 % interval.
 
@@ -99,6 +101,7 @@ def out_of_fold_figures(
         targets: class indices [N].
         folds: [N], the fold in which each picture was held out.
         groups: [N], patients.
+        unfamiliar: bool [N] by the names in `logits`: what a gate flags or refuses, and a review must thus catch.
 
     Returns:
         Figures by name, prefixed with the kind of pictures that they hold for.
@@ -116,6 +119,8 @@ def out_of_fold_figures(
             verdicts[name][here] = scores[name][here] >= fitted.threshold
             reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high)
 
+    for name, flagged in unfamiliar.items():
+        reviews[name] |= flagged
     viral = targets == 2
     figures: dict[str, Interval] = {}
     for name in names:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pneumoscan.model import Card
-from train import augment, stress
+from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE
 from train.dataset import CLASSES, Sample
 from train.fit import Settings
@@ -73,13 +73,38 @@ gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
 |---|---|---|
 {rows}
 
+Sensitivity, specificity and the other figures of verdicts count refused pictures as if they had been judged; among
+the flagged are the refused.
+
+## The gate
+
+The outlier score is computed from mean and deviation of the network's channels at several depths. It is the larger of a
+Mahalanobis distance to {gate_pictures} training pictures, and of the log odds, by a linear classifier, that a chest X-ray was
+altered. Both were fitted on chest X-rays only: as they are, mildly changed, stressed, and altered by the program itself.
+
+- Above **{outlier_threshold}** a picture is refused: at most {gate_rejected:.1%} of the hold-outs, plain, stressed or mildly changed.
+- Above **{unfamiliar_threshold}** it is judged, but flagged as unfamiliar: at most {gate_unfamiliar:.0%} of the same.
+
+Each fold's gate was fitted on pictures that its network was trained on and measured on the others, and so flatters
+them as the shipped one does. Scores are in units of the fitting pictures' median (0) and 99th percentile (1), in which the
+thresholds carry over. The shares below are out of fold, for each fold with thresholds from the other folds.
+
+| held-out chest X-rays | refused | unfamiliar |
+|---|---|---|
+{gate_rows}
+
+*Mildly changed*: {mild_low:.0%} to {mild_high:.0%} of the area, stretched by up to {mild_aspect}, turned by up to {mild_rotation:.0f} degrees,
+blurred or sharpened, other contrast, gamma and brightness, JPEG quality {quality_low} to {quality_high}. *Close-up*: {close_low:.0%} to {close_high:.0%} of the side.
+The last six were made by the same rules as those that the classifier learned from, of other patients.
+
 {audit}## Limits
 
 - Hold-outs flatter every model, since the patients of one data set share hospital, machines and framing.
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
 - Other ages, views and machines than those of the data: expect nothing. Models trained on the children of Kermany
   et al. are reported at chance on adults from elsewhere.
-- It cannot yet tell that a picture is no chest X-ray: it scores anything that is a picture.
+- That it takes a picture does not mean that the picture is fit: the gate knows only what was tried on it. Pictures of other
+  parts of the body, and of adults, were not.
 - Bacterial against viral is a hint, not a finding; the training labels for it are noisy.
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
@@ -119,11 +144,33 @@ def write_card(
         gamma_low=stress.GAMMA[0],
         gamma_high=stress.GAMMA[1],
         mask=stress.MASK,
+        gate_pictures=gate.PICTURES,
+        gate_rejected=gate.REJECTED,
+        gate_unfamiliar=gate.UNFAMILIAR,
+        gate_rows="\n".join(_gate_row(card, kind) for kind in ("plain", "stressed", "mild", *alter.ALTERATIONS)),
+        mild_low=alter.AREA[0],
+        mild_high=alter.AREA[1],
+        mild_aspect=alter.ASPECT,
+        mild_rotation=alter.ROTATION,
+        quality_low=alter.QUALITY[0],
+        quality_high=alter.QUALITY[1],
+        close_low=alter.CLOSE_UP[0],
+        close_high=alter.CLOSE_UP[1],
         rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
     )
     path.write_text(text, encoding="utf-8")
 
 
+def _gate_row(card: Card, kind: str) -> str:
+    name = {"mild": "mildly changed"}.get(kind, kind.replace("_", " "))
+    unfamiliar = _cell(card, f"{kind}_unfamiliar") if f"{kind}_unfamiliar" in card.figures else ""
+    return f"| {name} | {_cell(card, f'{kind}_rejected')} | {unfamiliar} |"
+
+
 def _row(card: Card, key: str, title: str) -> str:
-    cells = (card.figures[f"{kind}_{key}"] for kind in ("plain", "stressed"))
-    return f"| {title} | " + " | ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in cells) + " |"
+    return f"| {title} | " + " | ".join(_cell(card, f"{kind}_{key}") for kind in ("plain", "stressed")) + " |"
+
+
+def _cell(card: Card, key: str) -> str:
+    value, low, high = card.figures[key]
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -19,10 +19,12 @@ from pneumoscan.model import METADATA_KEY, Card, Model
 from train.calibrate import SENSITIVITY, Calibration
 from train.dataset import CLASSES
 from train.errors import ExportError
+from train.gate import Gate, Limits
 from train.network import Network
 
 TOLERANCE = 1e-4
-"""Largest difference allowed between ONNX Runtime and PyTorch, in any probability or heatmap cell."""
+"""Largest difference allowed between ONNX Runtime and PyTorch, in any probability or heatmap cell, or as a share of any
+outlier score above 1."""
 BATCHES = (1, 7, 32)
 KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
@@ -34,31 +36,36 @@ LICENCE = "Apache-2.0. Started from the ImageNet weights of EfficientNet-Lite0, 
 
 
 class Scorer(nn.Module):
-    """The network as it is scanned with: uint8 in, calibrated probabilities and heatmap out."""
+    """The network as it is scanned with: uint8 in, calibrated probabilities, heatmap and outlier score out."""
 
-    def __init__(self, network: Network, calibration: Calibration) -> None:
+    def __init__(self, network: Network, calibration: Calibration, gate: Gate) -> None:
         super().__init__()
         self.network = network
+        self.gate = gate
         self.temperature = calibration.temperature
         self.register_buffer("offsets", torch.tensor(calibration.offsets))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores a batch.
 
         Args:
             images: uint8 [N, H, W], grey.
 
         Returns:
-            Probabilities float32 [N, 3], and the probability of pneumonia of each cell, float32 [N, h, w].
+            Probabilities float32 [N, 3], the probability of pneumonia of each cell, float32 [N, h, w], and outlier
+            scores float32 [N].
         """
-        logits, cells = self.network(images)
-        probabilities = (logits / self.temperature + self.offsets).softmax(1)
-        return probabilities, 1 - (cells / self.temperature + self.offsets[:, None, None]).softmax(1)[:, 0]
+        seen = self.network.read(images)
+        probabilities = (seen.logits / self.temperature + self.offsets).softmax(1)
+        heatmap = 1 - (seen.cells / self.temperature + self.offsets[:, None, None]).softmax(1)[:, 0]
+        return probabilities, heatmap, self.gate(seen.texture)
 
 
 def export(
     network: Network,
     calibration: Calibration,
+    gate: Gate,
+    limits: Limits,
     figures: dict[str, Interval],
     images: NDArray[np.uint8],
     path: Path,
@@ -72,7 +79,7 @@ def export(
 
     Args:
         network: trained, on the CPU.
-        calibration: baked into graph and card.
+        calibration, gate, limits: baked into graph and card.
         figures: validation figures for the card.
         images: uint8 [32 or more, S, S], real pictures at scanning size to compare on.
         path: the `.onnx` file.
@@ -86,7 +93,7 @@ def export(
     Raises:
         ExportError: ONNX Runtime and PyTorch differ by more than `TOLERANCE`.
     """
-    scorer = Scorer(network, calibration).eval()
+    scorer = Scorer(network, calibration, gate).eval()
     size = images.shape[1]
     golden = _golden_pictures(size)
     with torch.inference_mode():
@@ -102,6 +109,8 @@ def export(
         review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
         licence=LICENCE.format(source=source),
         data_sha256=data_sha256,
+        outlier_threshold=round(limits.rejected, 4),
+        unfamiliar_threshold=round(limits.unfamiliar, 4),
         figures={
             key: (round(figure.value, 4), round(figure.low, 4), round(figure.high, 4))
             for key, figure in figures.items()
@@ -111,7 +120,7 @@ def export(
             for picture, probabilities in zip(golden, expected, strict=True)
         ),
     )
-    model = to_onnx(scorer, size, ["probabilities", "heatmap"])
+    model = to_onnx(scorer, size, ["probabilities", "heatmap", "outlier_score"])
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     onnx.checker.check_model(model, full_check=True)
     partial = path.with_name(f".{path.name}.partial")
@@ -153,10 +162,12 @@ def _compare(scorer: Scorer, path: Path, images: NDArray[np.uint8]) -> None:
     for count in BATCHES:
         batch = images[:count]
         with torch.inference_mode():
-            probabilities, heatmap = (output.numpy() for output in scorer(torch.from_numpy(batch)))
+            probabilities, heatmap, outlier = (output.numpy() for output in scorer(torch.from_numpy(batch)))
+        predicted = model.predict(batch)
         difference = max(
-            np.abs(model.predict(batch).probabilities - probabilities).max(),
+            np.abs(predicted.probabilities - probabilities).max(),
             np.abs(model.heatmap(batch) - heatmap).max(),
+            np.abs((predicted.outlier_scores - outlier) / np.maximum(np.abs(outlier), 1)).max(),
         )
         if not difference <= TOLERANCE:
             raise ExportError(f"ONNX Runtime and PyTorch differ by {difference:.2g} on a batch of {count}")

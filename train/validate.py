@@ -1,4 +1,4 @@
-"""Out-of-fold logits: what each fold's network says of the patients that it never saw."""
+"""Out of fold: what each fold's network and gate say of the patients that they never saw."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from train.alter import ALTERATIONS, mild
 from train.dataset import resize
 from train.errors import FitError
 from train.fit import Settings, check_identity
+from train.gate import Scores, fit_gate, score
 from train.network import Network, predict_logits
 from train.stress import stress
 
 STRESS_SEED = 20180222
+ALTERED_EVERY = 8
+"""One held-out picture in so many is altered, each in every way: their rates need no more."""
 
 
 def load_settings(run: Path) -> Settings:
@@ -70,3 +74,31 @@ def out_of_fold_logits(
         for name, images in views.items():
             logits[name][here] = predict_logits(network, images[here])
     return logits
+
+
+def out_of_fold_outliers(
+    run: Path, pixels: NDArray[np.uint8], folds: NDArray[np.int64], size: int, identity: dict[str, object]
+) -> tuple[dict[str, Scores], dict[str, Scores]]:
+    """Outlier scores of every picture by a gate that was fitted without its patient, on a network likewise.
+
+    Args:
+        run, pixels, folds, size, identity: as for `out_of_fold_logits`.
+
+    Returns:
+        Float32 [N] of what must be taken, under `plain`, `stressed` and `mild`, and of what must be refused, by the
+        names of `ALTERATIONS`; one picture in `ALTERED_EVERY` is altered, the others are not a number.
+    """
+    plain = resize(pixels, size)
+    views = {"plain": plain, "stressed": stress(pixels, size, STRESS_SEED), "mild": mild(plain, STRESS_SEED)}
+    sound = {name: np.empty(len(pixels), np.float32) for name in views}
+    other = {name: np.full(len(pixels), np.nan, np.float32) for name in ALTERATIONS}
+    for fold in np.unique(folds):
+        network = load_network(run, f"fold{fold}", size, identity).to(memory_format=torch.channels_last)  # faster
+        here = folds == fold
+        gate = fit_gate(network, plain[~here])
+        for name, images in views.items():
+            sound[name][here] = score(network, gate, images[here])
+        some = np.flatnonzero(here)[::ALTERED_EVERY]
+        for name, alter in ALTERATIONS.items():
+            other[name][some] = score(network, gate, alter(plain[some], STRESS_SEED))
+    return sound, other

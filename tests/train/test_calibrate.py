@@ -95,3 +95,13 @@ class TestFigures:
             {"plain": shifted, "stressed": shifted}, (np.arange(300) // 3) % 3, folds, np.arange(300).astype(str)
         )
         assert found["plain_sensitivity"][0] < 0.7
+
+    def test_count_what_is_unfamiliar_among_the_reviewed(self) -> None:
+        targets = np.arange(300) % 3
+        views, folds = {"plain": np.eye(3)[targets] * 10}, np.arange(300) // 3 % 3
+        patients = np.arange(300).astype(str)
+        without = out_of_fold_figures(views, targets, folds, patients)
+        found = out_of_fold_figures(views, targets, folds, patients, {"plain": np.ones(300, bool)})
+        assert without["plain_review"][0] < 1
+        assert found["plain_review"][0] == 1
+        assert found["plain_sensitivity"] == without["plain_sensitivity"]

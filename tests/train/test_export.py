@@ -7,23 +7,26 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from pneumoscan import Scanner
 from pneumoscan.metrics import Interval
 from pneumoscan.model import METADATA_KEY, Card, Model
 from tests.conftest import ROOT
 from train import dataset
+from train.alter import ALTERATIONS
 from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
 from train.card import write_card
 from train.errors import ExportError
 from train.export import export
 from train.fit import Settings
+from train.gate import Limits, fit_gate, score
 from train.network import Network, predict_logits
 
 CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
 FIGURES = {"plain_auc": Interval(0.99, 0.98, 0.995)}
-
+LIMITS = Limits(rejected=50.0, unfamiliar=1.5)
 
 Exported = tuple[Path, Card, Network]
 
@@ -35,9 +38,20 @@ def images() -> np.ndarray:
 
 
 def write(path: Path, images: np.ndarray) -> Exported:
-    network = Network(64)
+    torch.manual_seed(0)
+    network = Network(64).eval()
     card = export(
-        network, CALIBRATION, FIGURES, images, path, name="trial", version="0.1.0", data_sha256="ab", source="Drawn."
+        network,
+        CALIBRATION,
+        fit_gate(network, images),
+        LIMITS,
+        FIGURES,
+        images,
+        path,
+        name="trial",
+        version="0.1.0",
+        data_sha256="ab",
+        source="Drawn.",
     )
     return path, card, network
 
@@ -76,6 +90,17 @@ def test_the_calibration_is_inside_the_file(exported: Exported, images: np.ndarr
     assert Model(path, "cpu").predict(images).probabilities == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_gate_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
+    path, card, network = exported
+    assert (card.outlier_threshold, card.unfamiliar_threshold) == (50, 1.5)
+    scores = Model(path, "cpu").predict(images).outlier_scores
+    assert scores == pytest.approx(score(network, fit_gate(network, images), images), abs=1e-3)
+
+
+def test_exporting_again_gives_the_same_bytes(exported: Exported, images: np.ndarray, tmp_path: Path) -> None:
+    assert write(tmp_path / "again.onnx", images)[0].read_bytes() == exported[0].read_bytes()
+
+
 def test_a_file_that_scores_differently_is_not_written(
     tmp_path: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +123,10 @@ def test_the_card_tells_figures_data_and_limits(
 ) -> None:
     samples = dataset.read_samples(make_dataset(20))
     figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES}
-    card = replace(exported[1], figures=figures | {"stressed_specificity": (0.91234, 0.85, 0.93)})
+    shares = {f"{kind}_{what}" for kind in ("plain", "stressed", "mild") for what in ("rejected", "unfamiliar")}
+    figures |= dict.fromkeys(shares | {f"{kind}_rejected" for kind in ALTERATIONS}, (0.01, 0.0, 0.02))
+    special = {"stressed_specificity": (0.91234, 0.85, 0.93), "upside_down_rejected": (0.99, 0.98, 1.0)}
+    card = replace(exported[1], figures=figures | special)
     write_card(card, Settings(), samples, "Drawn.", tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
     assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text
@@ -109,5 +137,9 @@ def test_the_card_tells_figures_data_and_limits(
         "normal, 40 bacterial, 40 viral). Drawn.",
         "Threshold **0.61**",
         "Review band **0.5 to 0.7**",
+        "Above **50.0** a picture is refused",
+        "Above **1.5** it is judged",
+        "| mildly changed | 0.010 (0.000 to 0.020) | 0.010 (0.000 to 0.020) |",
+        "| upside down | 0.990 (0.980 to 1.000) |  |",
     ):
         assert phrase in text

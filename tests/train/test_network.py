@@ -42,3 +42,13 @@ def test_predicting_takes_any_number_of_pictures_and_switches_dropout_off() -> N
     logits = predict_logits(network, many)
     assert logits.shape == (90, 3)
     assert logits[:3] == pytest.approx(logits[3:6], abs=1e-5)
+
+
+def test_reading_scores_as_calling_does() -> None:
+    network = Network(64, pretrained=False).eval()
+    with torch.inference_mode():
+        seen = network.read(torch.from_numpy(IMAGES))
+        logits, cells = network(torch.from_numpy(IMAGES))
+    assert torch.equal(seen.logits, logits)
+    assert torch.equal(seen.cells, cells)
+    assert seen.texture.shape == (3, 2 * (16 + 24 + 40 + 80 + 112 + 192 + 320))
