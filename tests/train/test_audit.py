@@ -18,6 +18,7 @@ from pneumoscan.metrics import Interval
 from tests.tiny_model import CARD, SIZE, write_model
 from train import candidates, dataset, report
 from train.__main__ import app, main
+from train.alter import ALTERATIONS
 from train.audit import Audit, auc_within, audit, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
 from train.candidates import FULL, Answers, ask_fit
@@ -325,8 +326,9 @@ class TestTheCardsSection:
     def test_stands_between_figures_and_limits(self, tmp_path: Path) -> None:
         section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)
         figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in FULL for name in FIGURES}
-        card = replace(CARD, figures=figures)
-        for part, headings in (("", ["Figures", "Limits"]), (section, ["Figures", "Audit", "Limits"])):
+        figures |= {f"{kind}_rejected": (0.9, 0.8, 0.95) for kind in ("plain", "stressed", "mild", *ALTERATIONS)}
+        card = replace(CARD, figures=figures, outlier_threshold=2.0, unfamiliar_threshold=1.0)
+        for part, headings in (("", ["The gate", "Limits"]), (section, ["The gate", "Audit", "Limits"])):
             write_card(card, Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", audit=part)
             text = (tmp_path / "CARD.md").read_text()
             assert re.findall("^## (.*)", text, re.MULTILINE)[-len(headings) :] == headings
