@@ -6,6 +6,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
@@ -83,25 +84,25 @@ def _open(file: str) -> io.BufferedReader:
 def check(stream: io.BufferedReader, name: str, format: Format, quiet: bool) -> tuple[str, bool]:
     """What is to be said of a file, and whether it is valid. A quiet check ends at the first problem."""
     unit = "line" if format in (Format.CSV, Format.JSONL) else "record"
-    paths = temporary_database()
-    paths.execute("CREATE TABLE first (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
-    paths.execute("BEGIN")
     lines: list[str] = []
     records = count = 0
-    for place, found in rows(stream, format):
-        if isinstance(found, str):
-            wrong = [found]
-        else:
-            records += 1
-            wrong = problems(found)
-            if isinstance(path := found.get("path"), str) and (first := _first_place(paths, path, place)) != place:
-                wrong.append(f"the path is there again; first in {unit} {first}")
-        if wrong:
-            count += len(wrong)
-            where = name if place is None else f"{name}:{place}"
-            lines += [f"{where}: {each[:LONGEST]}" for each in wrong[: SHOWN - len(lines)]]
-            if quiet:
-                break
+    with closing(temporary_database()) as paths:
+        paths.execute("CREATE TABLE first (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
+        paths.execute("BEGIN")
+        for place, found in rows(stream, format):
+            if isinstance(found, str):
+                wrong = [found]
+            else:
+                records += 1
+                wrong = problems(found)
+                if isinstance(path := found.get("path"), str) and (first := _first_place(paths, path, place)) != place:
+                    wrong.append(f"the path is there again; first in {unit} {first}")
+            if wrong:
+                count += len(wrong)
+                where = name if place is None else f"{name}:{place}"
+                lines += [f"{where}: {each[:LONGEST]}" for each in wrong[: SHOWN - len(lines)]]
+                if quiet:
+                    break
     if count > len(lines):
         lines.append(f"{name}: {_counted(count - len(lines), 'more problem')}")
     verdict = f"{_counted(count, 'problem')} in" if count else "valid,"
@@ -151,12 +152,11 @@ def _numbered(rows: Iterator[Any]) -> Iterator[tuple[Place, dict[str, Any] | str
 
 def _numbered_lines(file: BinaryIO, format: Format) -> Iterator[tuple[Place, dict[str, Any] | str]]:
     """Goes on after a bad line of JSON Lines; in CSV nothing tells where the next record would begin."""
-    before = line = 0
+    before = 0
     while True:
         try:
             for row in read_rows(file, format):
-                line = before + row.line
-                yield line, row.values
+                yield before + row.line, row.values
             return
         except TornTailError as torn:
             yield before + (torn.line or 1), "the last record is torn; predict --resume repairs it"
@@ -168,10 +168,7 @@ def _numbered_lines(file: BinaryIO, format: Format) -> Iterator[tuple[Place, dic
                 yield line, f"{message}; what follows was not checked"
                 return
             yield line, message
-        except RecursionError:  # brackets in brackets in brackets
-            line += 1
-            yield line, NO_RECORD
-        before = line
+            before = line
 
 
 def _read_array(file: BinaryIO) -> Iterator[Any]:
