@@ -4,9 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .cache/demo
 MODEL_RUN ?= runs/lite0
+COMPARISON ?= runs/compare/compare.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train bench lint model clean
+.PHONY: help demo test test-train bench lint model compare clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,7 +39,14 @@ model: .venv/train ## Regenerate the model: make model DATA=path/to/chest_xray (
 	$(BIN)/python -m train index "$(DATA)"
 	$(BIN)/python -m train fit "$(DATA)" --run $(MODEL_RUN) --resume
 	$(BIN)/python -m train audit $(MODEL_RUN) --data "$(DATA)" $(if $(SIZES),--sizes "$(SIZES)") --json $(MODEL_RUN)/audit.json
-	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --audit $(MODEL_RUN)/audit.json --out pneumoscan/models/lite0.onnx
+	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --audit $(MODEL_RUN)/audit.json \
+		$(if $(wildcard $(COMPARISON)),--compare $(COMPARISON)) --out pneumoscan/models/lite0.onnx
+
+compare: export MALLOC_MMAP_MAX_ = 0
+compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184
+compare: .venv/train ## Compare candidate recipes by short fits; make model then shows them in the card
+	@test -n "$(DATA)" || { echo "say where the pictures are: make compare DATA=path/to/chest_xray" >&2; exit 2; }
+	$(BIN)/python -m train compare "$(DATA)" --run $(dir $(COMPARISON))
 
 clean: ## Remove the environment, caches and outputs (not runs/)
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist predictions.csv predictions.json

@@ -53,6 +53,7 @@ class Card:
         threshold: probability of pneumonia, 0 to 1, at and above which the label is PNEUMONIA.
         threshold_method: how it was chosen, a sentence.
         review_band: lowest and highest probability between which a person must look.
+        subtype_threshold: share of a pneumonia's probability, 0.5 to 1, that a subtype needs to be claimed.
         outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
         unfamiliar_threshold: outlier score above which a person must look, at most `outlier_threshold`; None for never.
         figures: validation figures by name, each a value with the ends of its 95 % interval.
@@ -73,6 +74,7 @@ class Card:
     data_sha256: str
     outlier_threshold: float | None = None
     unfamiliar_threshold: float | None = None
+    subtype_threshold: float = 0.5
     figures: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     golden: tuple[dict[str, Any], ...] = ()
 
@@ -92,6 +94,7 @@ class Card:
             card = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
             low, high = card.review_band
             in_range = 0 <= low <= high <= 1 and 0 <= card.threshold <= 1
+            subtype_in_range = 0.5 <= card.subtype_threshold <= 1
             outlier, unfamiliar = (
                 math.inf if threshold is None else float(threshold)
                 for threshold in (card.outlier_threshold, card.unfamiliar_threshold)
@@ -105,6 +108,8 @@ class Card:
             raise ModelError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
         if not in_range:
             raise ModelError("the model's threshold and review band must lie between 0 and 1")
+        if not subtype_in_range:
+            raise ModelError("the model's threshold for subtypes must lie between 0.5 and 1")
         if card.unfamiliar_threshold is not None and not unfamiliar <= outlier:
             raise ModelError("the model's unfamiliar threshold must not be above its outlier threshold")
         return card

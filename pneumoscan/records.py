@@ -74,7 +74,9 @@ class Record:
     p_normal: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
     p_bacterial: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
     p_viral: float | None = _field("class probability; null unless `ok`", default=None, minimum=0, maximum=1)
-    subtype: Subtype | None = _field("`bacterial` or `viral`, the likelier one; only for PNEUMONIA", default=None)
+    subtype: Subtype | None = _field(
+        "`bacterial` or `viral`, the likelier one; only for PNEUMONIA, and only where the model can tell", default=None
+    )
     review: bool = _field(
         "true when a person must look: the probability lies in the model's ambiguous band, or the picture is unlike "
         "the training pictures (then `message` says `unfamiliar`)",

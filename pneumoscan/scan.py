@@ -250,11 +250,18 @@ class Scanner:
             p_normal=normal,
             p_bacterial=bacterial,
             p_viral=viral,
-            subtype=None if not ill else Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL,
+            subtype=_subtype(bacterial, viral, card.subtype_threshold) if ill else None,
             review=unfamiliar or low <= probability <= high,
             outlier_score=outlier,
             message=UNFAMILIAR if unfamiliar else None,
         )
+
+
+def _subtype(bacterial: float, viral: float, threshold: float) -> Subtype | None:
+    """The likelier kind of a pneumonia, or None where its share of the two probabilities is below `threshold`."""
+    if max(bacterial, viral) < threshold * (bacterial + viral):
+        return None
+    return Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL
 
 
 def _is_large(path: str) -> bool:

@@ -34,7 +34,6 @@ RULES = (
     Rule("status", Status.OK, given=(*_VERDICT, "device"), null=("error",)),
     Rule("status", Status.REJECTED, given=("error",), null=(*_VERDICT, "subtype")),
     Rule("status", Status.ERROR, given=("error", "message"), null=(*_VERDICT, "subtype", "outlier_score")),
-    Rule("label", Label.PNEUMONIA, given=("subtype",)),
     Rule("label", Label.NORMAL, null=("subtype",)),
 )
 

@@ -75,6 +75,29 @@ def fit(
 
 
 @app.command()
+def compare(
+    data: Data,
+    run: Run = Path("runs/compare"),
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Of the candidates, this one; may be repeated.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, help="How many folds to fit and to score.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
+) -> None:
+    """Fit candidate recipes shortly, and print what each is worth plain and stressed. Goes on where it stopped."""
+    from train import compare as comparison
+    from train.network import best_device
+
+    unknown = set(only or ()) - set(comparison.CANDIDATES)
+    if unknown:
+        raise typer.BadParameter(f"no candidate {', '.join(sorted(unknown))}; there are {list(comparison.CANDIDATES)}")
+    samples, pixels = _training_data(data)
+    chosen = only or list(comparison.CANDIDATES)
+    found = comparison.compare(chosen, samples, pixels, run, folds, best_device() if device == "auto" else device)
+    typer.echo(comparison.to_markdown(found))
+
+
+@app.command()
 def audit(
     candidates: Annotated[
         list[Path], typer.Argument(metavar="RUN|MODEL...", help="Folders of finished fits, or ONNX files.")
@@ -127,39 +150,47 @@ def export(
     audit_json: Annotated[
         Path | None, typer.Option("--audit", metavar="FILE", help="What audit --json wrote of this fit, for the card.")
     ] = None,
+    compare_json: Annotated[
+        Path | None, typer.Option("--compare", metavar="FILE", help="The compare.json of compare, for the card.")
+    ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
+    from train.align import align_shipped
     from train.calibrate import fit_calibration, out_of_fold_figures
     from train.card import write_card
+    from train.compare import to_section
+    from train.curves import draw_curves
     from train.export import KERMANY
     from train.export import export as export_onnx
-    from train.fit import identify
+    from train.fit import identify, parts
     from train.gate import fit_gate, fit_limits, judge
+    from train.graph import reader
     from train.report import to_markdown
-    from train.validate import load_network, load_settings, out_of_fold_logits, out_of_fold_outliers
+    from train.validate import load_network, load_settings, out_of_fold
 
     samples, pixels = _training_data(data)
     settings = load_settings(run)
     folds = dataset.assign_folds(samples, settings.folds, settings.seed)
     identity = identify(samples, pixels, settings, folds)
     section = to_markdown(audit_json, identity) if audit_json else ""
+    candidates = to_section(compare_json) if compare_json else ""
     network = load_network(run, "all", size, identity)
-    logits = out_of_fold_logits(run, pixels, folds, size, identity)
+    logits, sound, altered = out_of_fold(run, pixels, folds, size, identity)
     targets = np.array([sample.target for sample in samples])
-    sound, other = out_of_fold_outliers(run, pixels, folds, size, identity)
-    unfamiliar, gate_figures = judge(sound, other, folds)
+    unfamiliar, gate_figures = judge(sound, altered, folds)
     groups = np.array([sample.group for sample in samples])
     figures = (
         out_of_fold_figures(logits, targets, folds, groups, {name: unfamiliar[name] for name in logits}) | gate_figures
     )
-    calibration = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
+    of_folds = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
+    calibration = align_shipped(of_folds, run, pixels, targets, folds, size, identity)
     source = source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}.")
     some = np.linspace(0, len(samples) - 1, 32).astype(int)
     out.parent.mkdir(parents=True, exist_ok=True)
     card = export_onnx(
         network,
         calibration,
-        fit_gate(network, dataset.resize(pixels, size)),
+        fit_gate(reader(network, size), dataset.resize(pixels, size)),
         fit_limits(sound),
         figures,
         dataset.resize(pixels[some], size),
@@ -169,7 +200,8 @@ def export(
         data_sha256=str(identity["data"]),
         source=source,
     )
-    write_card(card, settings, samples, source, out.with_name("CARD.md"), audit=section)
+    draw_curves(run, parts(settings.folds), out.with_name("curves.png"))
+    write_card(card, settings, samples, source, out.with_name("CARD.md"), audit=section, candidates=candidates)
     for key, figure in figures.items():
         typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")

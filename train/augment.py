@@ -6,6 +6,7 @@ compressed more than what is scanned; blur and noise keep the network from readi
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,25 +29,56 @@ NOISE = 0.03
 FRAME_SHARE = 0.3
 FRAME_WIDTH = 0.12
 """Share of pictures that get an empty frame, and its largest width on each side."""
+FOREIGN_WIDTH = (0.04, 0.16)
+"""Width on each side of a frame taken from another picture, as a share of the side."""
 
 
-def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
+def swap_frames(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Gives a share of the pictures the frame of another one of the batch, so that frames tell less of the class.
+
+    Args:
+        images: uint8 [N, H, W] on any device.
+        share: 0 to 1.
+        generator: on the CPU.
+
+    Returns:
+        uint8 [N, H, W].
+    """
+    others = images[torch.randperm(len(images), generator=generator).to(images.device)]
+    return torch.where(_frames(images, FOREIGN_WIDTH, share, generator), others, images)
+
+
+def remove_lungs(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Leaves only the frame of a share of the pictures: what is within becomes one random grey.
+
+    Args:
+        images, share, generator: as of `swap_frames`.
+
+    Returns:
+        uint8 [N, H, W], and bool [N]: whether the lungs were removed, so that nothing is left to tell the class by.
+    """
+    chosen = _uniform(generator, images, 0, 1) < share
+    within = ~_frames(images, FOREIGN_WIDTH, 1, generator) & chosen[:, None, None]
+    grey = (_uniform(generator, images, 0, 1, 1, 1) * 255).to(images.dtype)
+    return torch.where(within, grey, images), chosen
+
+
+def augment(images: Tensor, size: int, generator: torch.Generator, crop_area: float = CROP_AREA[0]) -> Tensor:
     """One random view of each picture.
 
     Args:
         images: uint8 [N, H, W] on any device.
         size: side of the result.
         generator: on the CPU; the same state gives the same views.
+        crop_area: least share of the picture that is kept.
 
     Returns:
         float32 [N, size, size] from 0 to 255.
     """
     count, device = len(images), images.device
 
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(count, *shape, generator=generator).mul_(high - low).add_(low).to(device)
-
-    area, stretch = uniform(*CROP_AREA), torch.exp(uniform(-math.log(ASPECT), math.log(ASPECT)))
+    uniform = partial(_uniform, generator, images)
+    area, stretch = uniform(crop_area, CROP_AREA[1]), torch.exp(uniform(-math.log(ASPECT), math.log(ASPECT)))
     width, height = (area * stretch).sqrt().clamp(max=1), (area / stretch).sqrt().clamp(max=1)
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
     angle = uniform(-ROTATION, ROTATION)
@@ -69,12 +101,24 @@ def augment(images: Tensor, size: int, generator: torch.Generator) -> Tensor:
     noise = torch.randn(views.shape, generator=generator).to(device) * uniform(0, NOISE, 1, 1)
     views = ((views - mean) * contrast + mean + shift + noise).clamp(0, 1)
 
-    share = torch.where(uniform(0, 1, 1) < FRAME_SHARE, FRAME_WIDTH, 0.0)
-    left, top, right, bottom = (uniform(0, 1, 4) * share * size).T[:, :, None, None]
-    place = torch.arange(size, device=device)
-    across, down = place[None, None, :], place[None, :, None]
-    frame = (across < left) | (across >= size - right) | (down < top) | (down >= size - bottom)
+    frame = _frames(views, (0, FRAME_WIDTH), FRAME_SHARE, generator)
     return torch.where(frame, uniform(0, 1, 1, 1), views) * 255
+
+
+def _uniform(generator: torch.Generator, images: Tensor, low: float, high: float, *shape: int) -> Tensor:
+    """Random numbers float [N, *shape], as many as there are pictures and where these are."""
+    return torch.rand(len(images), *shape, generator=generator).mul_(high - low).add_(low).to(images.device)
+
+
+def _frames(images: Tensor, width: tuple[float, float], share: float, generator: torch.Generator) -> Tensor:
+    """A frame bool [N, H, W] around a share of the pictures, of another random width on each side."""
+    _, height, across = images.shape
+    framed = _uniform(generator, images, 0, 1, 1) < share
+    widths = torch.where(framed, _uniform(generator, images, *width, 4), 0.0)
+    left, top, right, bottom = widths.T[:, :, None, None]
+    x = (torch.arange(across, device=images.device) / across)[None, None, :]
+    y = (torch.arange(height, device=images.device) / height)[None, :, None]
+    return (x < left) | (x >= 1 - right) | (y < top) | (y >= 1 - bottom)
 
 
 def _blur(images: Tensor, deviations: Tensor) -> Tensor:

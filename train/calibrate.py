@@ -5,14 +5,14 @@ pictures will differ from the training ones. A figure for a fold uses what was f
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval, threshold_at
@@ -21,6 +21,8 @@ SENSITIVITY = 0.96
 """Sensitivity that the threshold keeps."""
 COVERAGE = 0.98
 """Share of each class that must not lie beyond the review band on the wrong side."""
+SUBTYPE_PRECISION = 0.8
+"""Share of the claims of either subtype that must agree with the labels, which are themselves noisy."""
 
 Logits = NDArray[np.floating]
 
@@ -33,12 +35,14 @@ class Calibration:
         temperature, offsets: divide the logits, then shift each class (Guo et al., ICML 2017). The first class stays.
         threshold: probability of pneumonia at and above which the label is PNEUMONIA.
         review_band: lowest and highest probability between which a person must look.
+        subtype_threshold: share of the probability of pneumonia that a subtype needs to be claimed.
     """
 
     temperature: float
     offsets: tuple[float, float, float]
     threshold: float
     review_band: tuple[float, float]
+    subtype_threshold: float = 0.5
 
     def probabilities(self, logits: Logits) -> NDArray[np.floating]:
         """Class probabilities [N, 3] of logits [N, 3]."""
@@ -49,6 +53,13 @@ class Calibration:
         """Probability of pneumonia [N] of logits [N, 3]."""
         return 1 - self.probabilities(logits)[:, 0]
 
+    def viral_share(self, logits: Logits) -> NDArray[np.floating]:
+        """Share of the probability of pneumonia that is viral, [N], of logits [N, 3]."""
+        share: NDArray[np.floating] = expit(
+            (logits[:, 2] - logits[:, 1]) / self.temperature + self.offsets[2] - self.offsets[1]
+        )
+        return share
+
 
 def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     """Fits everything to logits [N, 3] and class indices [N].
@@ -56,6 +67,7 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional conformal
     prediction (Vovk, ACML 2012): a share of at most 1 - `COVERAGE` of the ill score below its lower end, and of the
     healthy above its upper end. `COVERAGE` must exceed `SENSITIVITY`, or the threshold alone would do for the ill.
+    The threshold for subtypes is the lowest from which on either is right in a share of `SUBTYPE_PRECISION`.
     """
 
     def loss(parameters: NDArray[np.floating]) -> float:
@@ -72,7 +84,24 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     lowest_ill = float(ill[max(0, int((len(ill) + 1) * (1 - COVERAGE)) - 1)])
     highest_healthy = float(healthy[len(healthy) - max(1, int((len(healthy) + 1) * (1 - COVERAGE)))])
     band = (min(lowest_ill, highest_healthy, threshold), max(lowest_ill, highest_healthy, threshold))
-    return Calibration(temperature, offsets, threshold, band)
+    fitted = Calibration(temperature, offsets, threshold, band)
+    detected = (targets > 0) & (scores >= threshold)
+    claimable = _subtype_threshold(fitted.viral_share(logits[detected]), targets[detected] == 2)
+    return replace(fitted, subtype_threshold=claimable)
+
+
+def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -> float:
+    """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim; 1 where there is none.
+
+    Args:
+        shares: [N], viral shares of pneumonias.
+        viral: bool [N], what they are labelled.
+    """
+    for threshold in np.arange(50, 100) / 100:
+        claims = (shares >= threshold, viral), (1 - shares >= threshold, ~viral)
+        if all(right[claimed].mean() >= SUBTYPE_PRECISION for claimed, right in claims if claimed.any()):
+            return float(threshold)
+    return 1.0
 
 
 def fit_calibration_of_folds(
@@ -111,6 +140,8 @@ def out_of_fold_figures(
     scores = {name: np.empty(len(targets)) for name in names}
     verdicts = {name: np.empty(len(targets), bool) for name in names}
     reviews = {name: np.empty(len(targets), bool) for name in names}
+    beyond = {name: np.empty(len(targets), bool) for name in names}
+    claims = {name: np.zeros(len(targets), np.int64) for name in names}
     for fold, fitted in fit_calibration_of_folds(logits, targets, folds).items():
         here = folds == fold
         low, high = fitted.review_band
@@ -118,6 +149,12 @@ def out_of_fold_figures(
             scores[name][here] = fitted.pneumonia(logits[name][here])
             verdicts[name][here] = scores[name][here] >= fitted.threshold
             reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high)
+            beyond[name][here] = np.where(truth[here], scores[name][here] < low, scores[name][here] > high)
+            share = fitted.viral_share(logits[name][here])
+            claims[name][here] = (
+                np.select([share >= fitted.subtype_threshold, 1 - share >= fitted.subtype_threshold], [2, 1], 0)
+                * verdicts[name][here]
+            )
 
     for name, flagged in unfamiliar.items():
         reviews[name] |= flagged
@@ -139,10 +176,19 @@ def out_of_fold_figures(
             f"{name}_subtype_auc": metrics.bootstrap(
                 _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]
             ),
+            f"{name}_subtype_claimed": _share(claims[name][truth & verdict] > 0),
+            f"{name}_bacterial_precision": _share(targets[truth & (claims[name] == 1)] == 1),
+            f"{name}_viral_precision": _share(targets[truth & (claims[name] == 2)] == 2),
+            f"{name}_coverage_ill": _share(~beyond[name][truth]),
+            f"{name}_coverage_healthy": _share(~beyond[name][~truth]),
             f"{name}_review": metrics.wilson(int(review.sum()), len(review)),
             f"{name}_errors_in_review": metrics.wilson(int((review & wrong).sum()), int(wrong.sum())),
         }
     return figures
+
+
+def _share(holds: NDArray[np.bool_]) -> Interval:
+    return metrics.wilson(int(holds.sum()), len(holds))
 
 
 def _of(

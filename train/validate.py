@@ -1,7 +1,7 @@
 """Out of fold: what each fold's network and gate say of the patients that they never saw."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from train.dataset import resize
 from train.errors import FitError
 from train.fit import Settings, check_identity
 from train.gate import Scores, fit_gate, score
-from train.network import Network, predict_logits
+from train.graph import reader
+from train.network import Network
 from train.stress import stress
 
 STRESS_SEED = 20180222
@@ -38,7 +39,7 @@ def load_network(run: Path, part: str, size: int, identity: dict[str, object]) -
     """
     saved = _load(run, part)
     check_identity(saved, identity, run / part)
-    network = Network(size, pretrained=False)
+    network = Network(size, pretrained=False, network=saved["settings"]["network"])
     network.load_state_dict(saved["weights"])
     return network.eval()
 
@@ -51,10 +52,25 @@ def _load(run: Path, part: str) -> dict[str, Any]:
     return saved
 
 
-def out_of_fold_logits(
+class OutOfFold(NamedTuple):
+    """What was said of every picture by the network, and by the gate, that did not train on its patient.
+
+    Attributes:
+        logits: float32 [N, 3] under `plain` and `stressed`.
+        sound: outlier scores float32 [N] of what must be taken, under `plain`, `stressed` and `mild`.
+        altered: the same of what must be refused, by the names of `ALTERATIONS`; one picture in `ALTERED_EVERY` is
+            altered, the others are not a number.
+    """
+
+    logits: dict[str, NDArray[np.float32]]
+    sound: dict[str, Scores]
+    altered: dict[str, Scores]
+
+
+def out_of_fold(
     run: Path, pixels: NDArray[np.uint8], folds: NDArray[np.int64], size: int, identity: dict[str, object]
-) -> dict[str, NDArray[np.float32]]:
-    """Logits of every picture by the network that did not train on its patient.
+) -> OutOfFold:
+    """Asks the network and fits the gate of every fold.
 
     Args:
         run: folder of a finished fit.
@@ -62,43 +78,23 @@ def out_of_fold_logits(
         folds: int64 [N], the fold in which each was held out.
         size: side at which pictures are scanned.
         identity: of the fit.
-
-    Returns:
-        Float32 [N, 3] under `plain` and `stressed`.
-    """
-    views = {"plain": resize(pixels, size), "stressed": stress(pixels, size, STRESS_SEED)}
-    logits = {name: np.empty((len(pixels), 3), np.float32) for name in views}
-    for fold in np.unique(folds):
-        network = load_network(run, f"fold{fold}", size, identity)
-        here = folds == fold
-        for name, images in views.items():
-            logits[name][here] = predict_logits(network, images[here])
-    return logits
-
-
-def out_of_fold_outliers(
-    run: Path, pixels: NDArray[np.uint8], folds: NDArray[np.int64], size: int, identity: dict[str, object]
-) -> tuple[dict[str, Scores], dict[str, Scores]]:
-    """Outlier scores of every picture by a gate that was fitted without its patient, on a network likewise.
-
-    Args:
-        run, pixels, folds, size, identity: as for `out_of_fold_logits`.
-
-    Returns:
-        Float32 [N] of what must be taken, under `plain`, `stressed` and `mild`, and of what must be refused, by the
-        names of `ALTERATIONS`; one picture in `ALTERED_EVERY` is altered, the others are not a number.
     """
     plain = resize(pixels, size)
     views = {"plain": plain, "stressed": stress(pixels, size, STRESS_SEED), "mild": mild(plain, STRESS_SEED)}
+    logits = {name: np.empty((len(pixels), 3), np.float32) for name in ("plain", "stressed")}
     sound = {name: np.empty(len(pixels), np.float32) for name in views}
-    other = {name: np.full(len(pixels), np.nan, np.float32) for name in ALTERATIONS}
+    altered = {name: np.full(len(pixels), np.nan, np.float32) for name in ALTERATIONS}
     for fold in np.unique(folds):
-        network = load_network(run, f"fold{fold}", size, identity).to(memory_format=torch.channels_last)  # faster
+        read = reader(load_network(run, f"fold{fold}", size, identity), size)
         here = folds == fold
-        gate = fit_gate(network, plain[~here])
+        gate = fit_gate(read, plain[~here])
         for name, images in views.items():
-            sound[name][here] = score(network, gate, images[here])
+            seen = read(images[here])
+            sound[name][here] = score(gate, seen.texture)
+            if name in logits:
+                logits[name][here] = seen.logits
         some = np.flatnonzero(here)[::ALTERED_EVERY]
         for name, alter in ALTERATIONS.items():
-            other[name][some] = score(network, gate, alter(plain[some], STRESS_SEED))
-    return sound, other
+            pictures = np.ascontiguousarray(alter(plain[some], STRESS_SEED))
+            altered[name][some] = score(gate, read(pictures).texture)
+    return OutOfFold(logits, sound, altered)

@@ -28,7 +28,7 @@ from train.errors import AuditError, FitError
 from train.fit import Settings, identify
 from train.network import Network, predict_logits
 from train.stress import STRESSES, ring
-from train.validate import load_network, out_of_fold_logits
+from train.validate import load_network, out_of_fold
 
 SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 6}-{number % 3}") for number in range(120)]
 TARGETS = np.array([sample.target for sample in SAMPLES])
@@ -168,19 +168,15 @@ def real_fit(tmp_path_factory: pytest.TempPathFactory) -> RealFit:
 def test_onnx_runtime_says_what_the_network_of_the_fold_says(real_fit: RealFit) -> None:
     run, pixels, identity = real_fit
     expected = predict_logits(load_network(run, "fold1", 32, identity), pixels[:20])
-    assert candidates._through_onnx(run, 1, 32, identity)(pixels[:20]) == pytest.approx(expected, abs=1e-4)
+    assert candidates.load_reader(run, "fold1", 32, identity)(pixels[:20]) == pytest.approx(expected, abs=1e-4)
 
 
 def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(
-    real_fit: RealFit, monkeypatch: pytest.MonkeyPatch
+    real_fit: RealFit,
 ) -> None:
-    def in_torch(run: Path, fold: int, size: int, identity: dict[str, object]) -> Callable[[np.ndarray], np.ndarray]:
-        return partial(predict_logits, load_network(run, f"fold{fold}", size, identity))
-
-    monkeypatch.setattr(candidates, "_through_onnx", in_torch)
     run, pixels, identity = real_fit
     folds = dataset.assign_folds(SAMPLES, 2, 0)
-    expected = out_of_fold_figures(out_of_fold_logits(run, pixels, folds, 32, identity), TARGETS, folds, GROUPS)
+    expected = out_of_fold_figures(out_of_fold(run, pixels, folds, 32, identity).logits, TARGETS, folds, GROUPS)
     answers, of_fit = ask_fit(run, SAMPLES, pixels, dict.fromkeys(FULL, np.arange(len(SAMPLES))), 32)
     assert of_fit == identity
     for kind in FULL:

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from train.augment import augment
+from train.augment import augment, remove_lungs, swap_frames
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -52,3 +52,24 @@ def test_crops_are_everything_from_a_tenth_to_all_of_the_picture() -> None:
     spans = (centre[:, :, -1].mean(1) - centre[:, :, 0].mean(1)).abs()  # of 31 columns: 124 when nothing is cropped
     assert spans.quantile(0.05) < 50
     assert spans.quantile(0.95) > 100
+
+
+def test_a_swapped_frame_is_that_of_another_picture_and_leaves_the_middle_alone() -> None:
+    images = torch.arange(40, dtype=torch.uint8).mul(6)[:, None, None].expand(40, 50, 50)
+    swapped = swap_frames(images, 1.0, generator())
+    assert torch.equal(swapped[:, 8:42, 8:42], images[:, 8:42, 8:42])
+    frame = swapped[:, 0]
+    assert torch.equal(frame[:, 0].sort().values, images[:, 0, 0])  # every frame is somebody's
+    assert (frame[:, 0] != images[:, 0, 0]).float().mean() > 0.8
+    assert torch.equal(swap_frames(images, 0.0, generator()), images)
+
+
+def test_of_removed_lungs_only_the_frame_is_left() -> None:
+    images = torch.randint(0, 256, (40, 50, 50), dtype=torch.uint8, generator=generator(1))
+    emptied, chosen = remove_lungs(images, 0.5, generator())
+    assert 10 < chosen.sum() < 30
+    assert torch.equal(emptied[~chosen], images[~chosen])
+    middle = emptied[chosen][:, 8:42, 8:42]
+    assert torch.equal(middle.amin((1, 2)), middle.amax((1, 2)))  # one grey
+    assert len(middle[:, 0, 0].unique()) > 5
+    assert torch.equal(emptied[chosen][:, :2], images[chosen][:, :2])

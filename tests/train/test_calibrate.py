@@ -49,6 +49,24 @@ def test_outside_the_review_band_verdicts_keep_their_coverage_on_new_cases() -> 
     assert (scores[targets == 0] > high).mean() == pytest.approx(0.02, abs=0.01)
 
 
+def test_a_subtype_is_claimed_where_claims_are_right_often_enough() -> None:
+    fitted = fit_calibration(*simulate(20_000, 3.0))
+    logits, targets = simulate(40_000, 3.0, seed=1)
+    found = (fitted.pneumonia(logits) >= fitted.threshold) & (targets > 0)
+    share = fitted.viral_share(logits)
+    assert 0.5 < fitted.subtype_threshold < 1
+    for claimed, label in ((share, 2), (1 - share, 1)):
+        claims = found & (claimed >= fitted.subtype_threshold)
+        assert (targets[claims] == label).mean() == pytest.approx(0.8, abs=0.05) or claims.mean() > 0.5
+        assert (targets[claims] == label).mean() > 0.78
+
+
+def test_no_subtype_is_claimed_by_a_model_that_cannot_tell() -> None:
+    logits, targets = simulate(6000, 1.0)
+    targets = np.where(targets > 0, np.random.default_rng(5).integers(1, 3, len(targets)), 0)
+    assert fit_calibration(logits, targets).subtype_threshold > 0.9
+
+
 def test_probabilities_sum_to_one() -> None:
     calibration = Calibration(2.0, (0.0, 1.0, -1.0), 0.5, (0.4, 0.6))
     assert calibration.probabilities(np.eye(3)).sum(1) == pytest.approx(np.ones(3))

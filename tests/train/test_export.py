@@ -22,6 +22,7 @@ from train.errors import ExportError
 from train.export import export
 from train.fit import Settings
 from train.gate import Limits, fit_gate, score
+from train.graph import reader
 from train.network import Network, predict_logits
 
 CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
@@ -43,7 +44,7 @@ def write(path: Path, images: np.ndarray) -> Exported:
     card = export(
         network,
         CALIBRATION,
-        fit_gate(network, images),
+        fit_gate(reader(network, 64), images),
         LIMITS,
         FIGURES,
         images,
@@ -94,7 +95,7 @@ def test_the_gate_is_inside_the_file(exported: Exported, images: np.ndarray) -> 
     path, card, network = exported
     assert (card.outlier_threshold, card.unfamiliar_threshold) == (50, 1.5)
     scores = Model(path, "cpu").predict(images).outlier_scores
-    assert scores == pytest.approx(score(network, fit_gate(network, images), images), abs=1e-3)
+    assert scores == pytest.approx(score(network, fit_gate(reader(network, 64), images), images), abs=1e-3)
 
 
 def test_exporting_again_gives_the_same_bytes(exported: Exported, images: np.ndarray, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from train import dataset
 from train.errors import FitError
 from train.fit import Settings, fit, identify, parts
-from train.validate import load_network, load_settings, out_of_fold_logits
+from train.validate import load_network, load_settings, out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
 
@@ -42,7 +42,7 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     assert load_settings(run) == SETTINGS
     folds = dataset.assign_folds(samples, 2, SETTINGS.seed)
     identity = identify(samples, pixels, SETTINGS, folds)
-    logits = out_of_fold_logits(run, pixels, folds, 32, identity)
+    logits = out_of_fold(run, pixels, folds, 32, identity).logits
     assert logits["plain"].shape == logits["stressed"].shape == (36, 3)
     assert set(folds) == {0, 1}
     assert np.isfinite(logits["stressed"]).all()
@@ -59,7 +59,7 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
     other_folds = dataset.assign_folds(regrouped, 2, SETTINGS.seed)
     with pytest.raises(FitError, match="was made with other folds"):
-        out_of_fold_logits(run, pixels, other_folds, 32, identify(regrouped, pixels, SETTINGS, other_folds))
+        out_of_fold(run, pixels, other_folds, 32, identify(regrouped, pixels, SETTINGS, other_folds))
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(

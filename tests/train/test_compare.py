@@ -1,0 +1,64 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train import compare, dataset
+from train.compare import BASE, CANDIDATES, COLUMNS, figures_of, to_markdown, to_section
+from train.errors import AuditError
+from train.network import NETWORKS
+
+
+def test_every_candidate_is_a_recipe_that_there_is() -> None:
+    for changes in CANDIDATES.values():
+        assert replace(BASE, **changes).network in NETWORKS
+    recipes = [replace(BASE, **changes) for changes in CANDIDATES.values()]
+    assert len(set(recipes)) == len(recipes)
+
+
+def test_candidates_are_fitted_scored_and_recorded(
+    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = dataset.read_samples(make_dataset(8))
+    pixels = dataset.load_pixels(samples, 48)
+    monkeypatch.setattr(compare, "BASE", replace(BASE, size=32, epochs=1, batch_size=4, folds=2))
+    first = compare.compare(["base"], samples, pixels, tmp_path, 1, "cpu")
+    found = compare.compare(["base", "frames kept"], samples, pixels, tmp_path, 1, "cpu")
+    assert found["base"] == first["base"]  # not fitted again
+    assert (tmp_path / "frames-kept" / "fold0" / "weights.pt").exists()
+    assert not (tmp_path / "base" / "fold1").exists()
+    recorded = json.loads((tmp_path / "compare.json").read_text())
+    assert recorded["frames kept"]["settings"]["foreign_frames"] == 0
+    assert recorded["base"]["figures"] == {name: list(figure) for name, figure in found["base"].items()}
+    section = to_section(tmp_path / "compare.json")
+    assert "| base (1) | " in section
+    assert "| frames kept (1) | " in section
+
+
+def test_networks_are_not_compared_with_each_other() -> None:
+    """Each of two networks is perfect; between them the levels differ."""
+    targets = np.tile([0, 1, 2, 0, 1, 2], 20)
+    networks = np.arange(120) % 2
+    logits = np.eye(3)[targets] * 5 + np.where(networks == 0, 20, 0)[:, None] * np.array([1, 0, 0])
+    figures = figures_of(dict.fromkeys(compare.VIEWS, logits), targets, np.arange(120).astype(str), networks)
+    assert set(figures) == set(COLUMNS)
+    assert all(figure.value == 1 for figure in figures.values())
+
+
+def test_a_table_has_a_row_for_each_candidate() -> None:
+    figures = dict.fromkeys(COLUMNS, (0.5, 0.25, 0.75))
+    table = to_markdown({"base": figures, "other": figures}).splitlines()
+    assert table[2].startswith("| base | 0.500 (0.250 to 0.750) |")
+    assert len({line.count("|") for line in table}) == 1
+    assert len(table) == 4
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"base": {"folds": 1}}'])
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "compare.json"
+    path.write_text(text)
+    with pytest.raises(AuditError, match=r"is no compare\.json"):
+        to_section(path)

@@ -1,0 +1,57 @@
+"""What a network must say of each view in training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from train.fit import Settings, make_goals, make_views
+
+TARGETS = torch.tensor([0, 1, 1, 2])
+PLAIN = Settings(size=32, no_lungs=0.0, foreign_frames=0.0)
+
+
+def goals(**changes: float) -> torch.Tensor:
+    return make_goals(TARGETS, TARGETS, replace(PLAIN, **changes))
+
+
+def views(settings: Settings, images: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    each = make_goals(TARGETS, TARGETS, settings)
+    targets = each[:-1].repeat(len(images) // len(TARGETS), 1)
+    return make_views(images, targets, each[-1], settings, torch.Generator().manual_seed(seed))
+
+
+def test_is_its_class_and_of_nothing_how_frequent_each_class_is() -> None:
+    assert goals().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1], [0.25, 0.5, 0.25]]
+
+
+def test_doubts_subtypes_but_not_whether_it_is_pneumonia_where_subtypes_are_smoothed() -> None:
+    found = goals(subtype_smoothing=0.2)
+    assert found[0].tolist() == [1, 0, 0]
+    assert found[1].tolist() == pytest.approx([0, 0.8, 0.2])
+    assert found[3].tolist() == pytest.approx([0, 0.2, 0.8])
+
+
+def test_leaves_every_class_a_little_where_labels_are_smoothed() -> None:
+    assert goals(label_smoothing=0.3)[0].tolist() == pytest.approx([0.8, 0.1, 0.1])
+
+
+def test_counts_normal_and_pneumonia_alike_where_classes_are_balanced() -> None:
+    found = goals(balance=True)[:-1].sum(1)
+    assert found[0] == pytest.approx(found[1:].sum())
+    assert found.mean() == pytest.approx(1)
+
+
+def test_is_nothing_where_the_lungs_were_removed() -> None:
+    _, found = views(replace(PLAIN, no_lungs=1.0), torch.full((4, 48, 48), 200, dtype=torch.uint8))
+    assert found.tolist() == [[0.25, 0.5, 0.25]] * 4
+
+
+def test_is_mixed_as_the_views_are() -> None:
+    images = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    alone, targets = views(PLAIN, images)
+    mixed, found = views(replace(PLAIN, mixup=1.0), images)
+    share = float(found[0, 0])
+    assert 0 < share < 1
+    assert torch.allclose(found, share * targets + (1 - share) * targets.flip(0))
+    assert torch.allclose(mixed, share * alone + (1 - share) * alone.flip(0), atol=1e-3)

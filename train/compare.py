@@ -1,0 +1,172 @@
+"""Candidates side by side: one change each of the same short fit, ranked by what they say under stress.
+
+Short fits of small pictures on few folds: enough to rank recipes, far from the figures of a full fit.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscan import metrics
+from pneumoscan.metrics import Interval
+from train import dataset
+from train.audit import SENSITIVITY, auc_within
+from train.calibrate import Logits, specificity_at
+from train.candidates import ask_each, load_reader
+from train.dataset import Sample
+from train.errors import AuditError
+from train.fit import Settings, fit, identify
+
+BASE = Settings(size=128, epochs=3)
+SCANNED = 1.4
+"""Side at which pictures are scanned, in sides of the training crops: crops show everything larger."""
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "base": {},
+    "frames kept": {"foreign_frames": 0.0, "no_lungs": 0.0},
+    "frames swapped only": {"no_lungs": 0.0},
+    "frames swapped in 90 %": {"foreign_frames": 0.9},
+    "lungs removed in 20 %": {"no_lungs": 0.2},
+    "subtype smoothing 0.2": {"subtype_smoothing": 0.2},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
+    "mixup 0.2": {"mixup": 0.2},
+    "classes balanced": {"balance": True},
+    "crops from 30 %": {"crop_area": 0.3},
+    "crops of 160": {"size": 160},
+    "crops of 192": {"size": 192},
+    "Lite1": {"network": "lite1"},
+    "9 of 16 blocks": {"network": "lite0-9"},
+}
+"""What each candidate changes of `BASE`."""
+VIEWS = ("plain", "stressed", "frame masked", "frame only, filled", "lungs removed")
+COLUMNS = {
+    "auc": "AUC",
+    "stressed_auc": "stressed AUC",
+    "stressed_specificity": "stressed spec. at sens. 0.95",
+    "frame_masked_auc": "AUC, frame masked",
+    "frame_only_auc": "AUC, frame only",
+    "no_lungs_auc": "AUC, lungs removed",
+    "subtype_auc": "subtype AUC",
+}
+
+
+def compare(
+    names: Sequence[str], samples: list[Sample], pixels: NDArray[np.uint8], run: Path, folds: int, device: str
+) -> dict[str, dict[str, Interval]]:
+    """Fits each candidate on the first `folds` folds, goes on where it was stopped, and scores what was held out.
+
+    Args:
+        names: of `CANDIDATES`.
+        samples, pixels: as of `train.fit.fit`.
+        run: folder of the fits; the figures go into `compare.json` there, beside those of earlier calls.
+        folds: of `BASE.folds`, how many are fitted and scored.
+        device: `cpu` or `cuda`.
+
+    Returns:
+        By candidate the figures of `COLUMNS`, with 95 % intervals by a bootstrap over patients.
+    """
+    found = {}
+    for name in names:
+        settings = replace(BASE, **CANDIDATES[name])
+        out = run / name.replace(" ", "-").replace("%", "percent")
+        fit(samples, pixels, settings, out, device=device, resume=True, only=[f"fold{fold}" for fold in range(folds)])
+        found[name] = _figures(samples, pixels, settings, out, folds)
+        _record(run / "compare.json", name, settings, folds, found[name])
+    return found
+
+
+def _figures(
+    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, out: Path, folds: int
+) -> dict[str, Interval]:
+    fold_of = dataset.assign_folds(samples, settings.folds, settings.seed)
+    identity = identify(samples, pixels, settings, fold_of)
+    size = round(settings.size * SCANNED / 32) * 32
+    pictures = np.flatnonzero(fold_of < folds)
+    logits = {name: np.empty((len(pictures), 3), np.float32) for name in VIEWS}
+    for fold in range(folds):
+        here = np.flatnonzero(fold_of == fold)
+        run_one = load_reader(out, f"fold{fold}", size, identity)
+        for name, answer in ask_each(
+            run_one, pixels, dict.fromkeys(VIEWS, here), size, f"{out.name} fold{fold}"
+        ).items():
+            logits[name][fold_of[pictures] == fold] = answer
+    targets = np.array([samples[each].target for each in pictures])
+    groups = np.array([samples[each].group for each in pictures])
+    return figures_of(logits, targets, groups, fold_of[pictures])
+
+
+def figures_of(
+    logits: dict[str, Logits], targets: NDArray[np.intp], groups: NDArray[np.str_], networks: NDArray[np.integer]
+) -> dict[str, Interval]:
+    """The figures of `COLUMNS` from logits [N, 3] by view, classes [N], patients [N], and who scored each [N].
+
+    Scores of several networks are compared within each of them only.
+    """
+    truth, viral = targets > 0, targets[targets > 0] == 2
+
+    def auc(view: str) -> Interval:
+        score = _log_odds(logits[view])
+        return metrics.bootstrap(lambda at: auc_within(truth[at], score[at], networks[at]), groups)
+
+    def specificity(at: NDArray[np.intp], score: NDArray[np.floating]) -> float:
+        here = [at[networks[at] == network] for network in np.unique(networks[at])]
+        return float(np.mean([specificity_at(SENSITIVITY, truth[each], score[each]) for each in here]))
+
+    hint, of_ill = (logits["plain"][:, 2] - logits["plain"][:, 1])[truth], networks[truth]
+    return {
+        "auc": auc("plain"),
+        "stressed_auc": auc("stressed"),
+        "stressed_specificity": metrics.bootstrap(partial(specificity, score=_log_odds(logits["stressed"])), groups),
+        "frame_masked_auc": auc("frame masked"),
+        "frame_only_auc": auc("frame only, filled"),
+        "no_lungs_auc": auc("lungs removed"),
+        "subtype_auc": metrics.bootstrap(lambda at: auc_within(viral[at], hint[at], of_ill[at]), groups[truth]),
+    }
+
+
+def _log_odds(logits: Logits) -> NDArray[np.floating]:
+    """Of pneumonia against normal, [N]: its order is that of the probability, without that one's rounding to 1."""
+    odds: NDArray[np.floating] = np.logaddexp(logits[:, 1], logits[:, 2]) - logits[:, 0]
+    return odds
+
+
+def _record(path: Path, name: str, settings: Settings, folds: int, figures: dict[str, Interval]) -> None:
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content[name] = {"settings": asdict(settings), "folds": folds, "figures": figures}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """A table of candidates and their figures, each a value with the ends of its interval."""
+    lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for name, figures in found.items():
+        cells = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in (figures[key] for key in COLUMNS))
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def to_section(path: Path) -> str:
+    """The section of a model card, from a `compare.json`.
+
+    Raises:
+        AuditError: no such file, or another one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        table = to_markdown({f"{name} ({each['folds']})": each["figures"] for name, each in content.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AuditError(f"{path} is no compare.json of train compare: {error!r}") from error
+    fits = f"{BASE.epochs} epochs on crops of {BASE.size} x {BASE.size} pixels"
+    return f"""\
+## Candidates
+
+Recipes that differ in one thing from *base*, each by short fits ({fits} unless its name says otherwise). Each
+was measured on the held-out patients of as many folds as stand behind its name; 95 % intervals by a bootstrap over
+patients. Made by `python -m train compare`. Full fits score higher, and lean more on frames.
+
+{table}"""
