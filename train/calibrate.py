@@ -23,6 +23,8 @@ COVERAGE = 0.98
 """Share of each class that must not lie beyond the review band on the wrong side."""
 SUBTYPE_PRECISION = 0.8
 """Share of the claims of either subtype that must agree with the labels, which are themselves noisy."""
+TENTHS = tuple(tenth / 10 for tenth in range(10))
+"""Lower ends of the ranges of probability whose share of pneumonias is reported."""
 
 Logits = NDArray[np.floating]
 
@@ -181,6 +183,10 @@ def out_of_fold_figures(
             f"{name}_viral_precision": _share(targets[truth & (claims[name] == 2)] == 2),
             f"{name}_coverage_ill": _share(~beyond[name][truth]),
             f"{name}_coverage_healthy": _share(~beyond[name][~truth]),
+            **{
+                f"{name}_ill_of_{low:.1f}": _share(truth[(score >= low) & ((score < low + 0.1) | (low == TENTHS[-1]))])
+                for low in TENTHS
+            },
             f"{name}_review": metrics.wilson(int(review.sum()), len(review)),
             f"{name}_errors_in_review": metrics.wilson(int((review & wrong).sum()), int(wrong.sum())),
         }

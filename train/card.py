@@ -2,11 +2,12 @@
 
 from collections import Counter
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 
 from pneumoscan.model import Card
 from train import alter, augment, gate, stress
-from train.calibrate import COVERAGE, SUBTYPE_PRECISION
+from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
 from train.fit import Settings
 
@@ -86,6 +87,12 @@ gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
 | | plain | stressed |
 |---|---|---|
 {rows}
+
+How many pictures are ill among those of like probability, if it is calibrated as many as it says:
+
+| probability | plain | stressed |
+|---|---|---|
+{reliability}
 
 Sensitivity, specificity and the other figures of verdicts count refused pictures as if they had been judged; among
 the flagged are the refused.
@@ -183,6 +190,7 @@ def write_card(
         close_low=alter.CLOSE_UP[0],
         close_high=alter.CLOSE_UP[1],
         rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
+        reliability="\n".join(_row(card, f"ill_of_{low:.1f}", f"{low:.1f} to {low + 0.1:.1f}") for low in TENTHS),
     )
     path.write_text(text, encoding="utf-8")
 
@@ -199,4 +207,6 @@ def _row(card: Card, key: str, title: str) -> str:
 
 def _cell(card: Card, key: str) -> str:
     value, low, high = card.figures[key]
+    if isnan(value):
+        return "none"
     return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from train.calibrate import Calibration, fit_calibration, out_of_fold_figures, specificity_at
+from train.calibrate import TENTHS, Calibration, fit_calibration, out_of_fold_figures, specificity_at
 
 
 def simulate(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +102,26 @@ class TestFigures:
             value, low, high = found[name]
             assert value == pytest.approx(0.5, abs=0.04)
             assert 0.02 < high - low < 0.08
+
+    def test_tell_how_many_are_ill_of_those_of_like_probability(self) -> None:
+        logits, targets = simulate(30_000, 1.0)
+        found = self.figures(logits, targets)
+        for low in TENTHS:
+            share, lowest, highest = found[f"plain_ill_of_{low:.1f}"]
+            assert low - 0.03 < share < low + 0.13
+            assert highest - lowest < 0.12
+
+    def test_cover_each_class_by_verdict_and_review_as_promised(self) -> None:
+        logits, targets = simulate(30_000, 1.0)
+        found = self.figures(logits, targets)
+        assert found["plain_coverage_ill"][0] == pytest.approx(0.98, abs=0.01)
+        assert found["plain_coverage_healthy"][0] == pytest.approx(0.98, abs=0.01)
+
+    def test_count_claims_of_a_subtype_and_how_many_are_right(self) -> None:
+        targets = np.arange(300) % 3
+        found = self.figures(np.eye(3)[targets] * 10, targets)
+        for name in ("subtype_claimed", "bacterial_precision", "viral_precision"):
+            assert found[f"plain_{name}"][0] == 1
 
     def test_of_a_fold_use_no_calibration_of_its_own(self) -> None:
         """One fold's logits are on another scale: a calibration that saw them would save its sensitivity."""
