@@ -33,6 +33,7 @@ def write_model(
     batch: str | int = "N",
     fails_above: int | None = None,
     looks_at: NDArray[np.bool_] | None = None,
+    has_heatmap: bool = True,
     **changes: object,
 ) -> Path:
     """Writes the tiny model.
@@ -46,14 +47,16 @@ def write_model(
         input_type, batch: of the input, to break the contract.
         fails_above: largest batch that the model can run.
         looks_at: bool [SIZE, SIZE], the pixels that m is the mean of; all unless given.
+        has_heatmap: whether it has that output: the brightness of each pixel.
         changes: fields of the card.
     """
     images = helper.make_tensor_value_info("images", input_type, [batch, SIZE, SIZE])
     outputs = [
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3]),
-        helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, ["N", SIZE, SIZE]),
         helper.make_tensor_value_info("outlier_score", TensorProto.FLOAT, ["N"]),
     ]
+    if has_heatmap:
+        outputs.append(helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, ["N", SIZE, SIZE]))
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["float", "white"], ["heatmap"]),
