@@ -9,14 +9,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.records import Label, Record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pneumoscan.scan import Seen
 
 Which = Literal["positive", "review", "all"]
@@ -112,7 +112,7 @@ class Heatmaps:
         return record.review if self._which == "review" else record.label is Label.PNEUMONIA
 
     def _draw(
-        self, place: str, record: Record, pixels: NDArray[np.uint8], heat: NDArray[np.float32], max_pixels: int
+        self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int
     ) -> None:
         from pneumoscan.overlay import original, overlay
 
