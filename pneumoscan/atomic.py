@@ -30,6 +30,27 @@ def copy_mode(source: Path, target: Path) -> None:
             target.chmod(source.stat().st_mode)
 
 
+def replace_with(target: Path, data: bytes) -> None:
+    """Writes a file whole, in the place of what is there; a link is replaced, not followed.
+
+    Raises:
+        OSError: it could not be written; what was there is not harmed.
+    """
+    growing = rewritten(target)
+    try:
+        growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
+        with open(growing, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(growing, target)
+    except OSError:
+        with suppress(OSError):
+            growing.unlink()
+        raise
+    sync(target.parent)
+
+
 def sync(directory: Path) -> None:
     """Puts the names in a directory on the disk, where the system can."""
     with suppress(OSError):

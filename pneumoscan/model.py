@@ -121,10 +121,13 @@ class Prediction(NamedTuple):
     Attributes:
         probabilities: float32 [N, 3], in the order of `CLASSES`, summing to 1.
         outlier_scores: float32 [N], or None where the model has none.
+        heatmaps: class activation for pneumonia in coarse cells, float32 [N, h, w], 0 to 1; None where the model has
+            none, or none was wanted.
     """
 
     probabilities: NDArray[np.float32]
     outlier_scores: NDArray[np.float32] | None
+    heatmaps: NDArray[np.float32] | None = None
 
 
 class Model:
@@ -134,6 +137,7 @@ class Model:
         card: what the file says of itself.
         sha256: digest of the file, hexadecimal.
         device: what runs the network, read from the session: `cpu` or `cuda`.
+        has_heatmap: whether the model can tell where it found its evidence.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, device: Device = "auto") -> None:
@@ -153,11 +157,18 @@ class Model:
         self.card = _check(self._session)
         outputs = [output.name for output in self._session.get_outputs()]
         self._outputs = [name for name in ("probabilities", "outlier_score") if name in outputs]
+        self.has_heatmap = "heatmap" in outputs
 
-    def predict(self, images: NDArray[np.uint8]) -> Prediction:
-        """Scores pictures uint8 [N, S, S], grey, as `pneumoscan.decode` yields them for S = `card.input_size`."""
-        probabilities, *scores = self._session.run(self._outputs, {"images": images})
-        return Prediction(probabilities, scores[0] if scores else None)
+    def predict(self, images: NDArray[np.uint8], *, heatmaps: bool = False) -> Prediction:
+        """Scores pictures.
+
+        Args:
+            images: uint8 [N, S, S], grey, as `pneumoscan.decode` yields them for S = `card.input_size`.
+            heatmaps: whether heatmaps are wanted too, where the model has them; they come out of the same pass.
+        """
+        names = [*self._outputs, "heatmap"] if heatmaps and self.has_heatmap else self._outputs
+        found = dict(zip(names, self._session.run(names, {"images": images}), strict=True))
+        return Prediction(found["probabilities"], found.get("outlier_score"), found.get("heatmap"))
 
     def heatmap(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Class activation for pneumonia, float32 [N, h, w], 0 to 1, of pictures uint8 [N, S, S]."""
@@ -237,6 +248,9 @@ def _check(session: onnxruntime.InferenceSession) -> Card:
     outputs = {each.name: (each.type, each.shape[1:]) for each in session.get_outputs()}
     if outputs.get("probabilities") != ("tensor(float)", [len(CLASSES)]):
         raise ModelError(f"the model must have an output probabilities, float [N, {len(CLASSES)}], not {outputs}")
+    kind, shape = outputs.get("heatmap", ("tensor(float)", [0, 0]))
+    if kind != "tensor(float)" or len(shape) != 2:
+        raise ModelError(f"the model's output heatmap must be float [N, h, w], not {outputs}")
     has_threshold = card.outlier_threshold is not None or card.unfamiliar_threshold is not None
     if has_threshold and outputs.get("outlier_score") != ("tensor(float)", []):
         raise ModelError("the model has a threshold for outliers but no output outlier_score, float [N]")

@@ -3,13 +3,13 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from threading import Lock
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ LARGE_FILE = 32 * 1024**2
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
 
 class Input(NamedTuple):
     """A file that was read and decoded, or failed to be: size in bytes and modification time where they are known."""
@@ -45,10 +48,28 @@ class Input(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What the network says of one picture: probabilities float32 [3] by `model.CLASSES`, and the outlier score."""
+    """What the network says of one picture: probabilities float32 [3] by `model.CLASSES`, the outlier score, and the
+    heatmap where it was asked for.
+    """
 
     probabilities: NDArray[np.float32]
     outlier: float | None
+    heatmap: NDArray[np.float32] | None
+
+
+class Seen(NamedTuple):
+    """A record with what it rests on.
+
+    Attributes:
+        record: as `Scanner.scan` yields it.
+        pixels: uint8 [S, S], grey, what the network looked at; None where the file could not be decoded.
+        heatmap: float32 [h, w], 0 to 1, class activation for pneumonia in coarse cells over `pixels`, of rejected
+            pictures too; None where the network gave no answer, or has no heatmaps.
+    """
+
+    record: Record
+    pixels: NDArray[np.uint8] | None
+    heatmap: NDArray[np.float32] | None
 
 
 class Scanner:
@@ -103,9 +124,7 @@ class Scanner:
             Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
         )
 
-    def scan(
-        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, walk: bool = True
-    ) -> Generator[Record]:
+    def scan(self, paths: Paths, *, walk: bool = True) -> Generator[Record]:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
@@ -115,17 +134,27 @@ class Scanner:
             paths: files and directories.
             walk: whether directories are walked; otherwise each path is a file.
         """
+        return self._run(paths, walk, self._judge)
+
+    def scan_pictures(self, paths: Paths, *, walk: bool = True) -> Generator[Seen]:
+        """Scans as `scan` does, the same records in the same order, and yields with each what the model saw and where
+        it found its evidence. The network runs once. What has been yielded is not kept.
+        """
+        return self._run(paths, walk, self._see)
+
+    def _run(self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]]) -> Generator[T]:
+        """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         decoders = ThreadPoolExecutor(self._workers, "decode")
-        judge = ThreadPoolExecutor(1, "judge")
-        judging: deque[Future[list[Record]]] = deque()
+        judges = ThreadPoolExecutor(1, "judge")
+        judging: deque[Future[list[T]]] = deque()
         wait = True
         try:
             found = find_files(paths) if walk else (os.fspath(path) for path in paths)
             decoded = self._decode_ahead(found, decoders)
             while batch := list(islice(decoded, self._batch_size)):
-                judging.append(judge.submit(self._judge, batch))
+                judging.append(judges.submit(judge, batch))
                 if len(judging) > BATCHES_AHEAD:
                     yield from judging.popleft().result()
             while judging:
@@ -136,7 +165,7 @@ class Scanner:
             wait = False
             raise
         finally:
-            for pool in (decoders, judge):
+            for pool in (decoders, judges):
                 pool.shutdown(wait, cancel_futures=True)
 
     def _decode_ahead(self, paths: Iterator[str], pool: ThreadPoolExecutor) -> Iterator[Input]:
@@ -164,38 +193,44 @@ class Scanner:
             return Input(path, result, len(file.data), timestamp(file.modified))
 
     def _judge(self, batch: list[Input]) -> list[Record]:
+        return [seen.record for seen in self._see(batch, heatmaps=False)]
+
+    def _see(self, batch: list[Input], heatmaps: bool = True) -> list[Seen]:
         pictures = [each.result for each in batch if isinstance(each.result, Picture)]
         scores: Iterator[Score | str] = iter(
-            self._predict(np.stack([picture.pixels for picture in pictures])) if pictures else ()
+            self._predict(np.stack([picture.pixels for picture in pictures]), heatmaps) if pictures else ()
         )
-        return [
-            self._failure(each, each.result)
-            if isinstance(each.result, DecodeError)
-            else self._verdict(each, each.result, next(scores))
-            for each in batch
-        ]
+        seen = []
+        for each in batch:
+            if isinstance(each.result, DecodeError):
+                seen.append(Seen(self._failure(each, each.result), None, None))
+            else:
+                score = next(scores)
+                heatmap = None if isinstance(score, str) else score.heatmap
+                seen.append(Seen(self._verdict(each, each.result, score), each.result.pixels, heatmap))
+        return seen
 
-    def _predict(self, images: NDArray[np.uint8]) -> list[Score | str]:
+    def _predict(self, images: NDArray[np.uint8], heatmaps: bool) -> list[Score | str]:
         """One prediction, or the sentence why there is none, for each picture.
 
         A batch that fails is tried again in halves: that finds memory enough, or the one picture at fault.
         """
         if len(images) > self._largest_batch:
             middle = len(images) // 2
-            return self._predict(images[:middle]) + self._predict(images[middle:])
+            return self._predict(images[:middle], heatmaps) + self._predict(images[middle:], heatmaps)
         try:
-            probabilities, scores = self.model.predict(images)
+            probabilities, scores, heat = self.model.predict(images, heatmaps=heatmaps)
         except Exception as error:  # ONNX Runtime's errors share no base class
             if len(images) == 1:
                 return [f"the network failed: {error}"]
             log.warning("a batch of %d failed, trying halves: %s", len(images), error)
             middle = len(images) // 2
-            halves = self._predict(images[:middle]) + self._predict(images[middle:])
+            halves = self._predict(images[:middle], heatmaps) + self._predict(images[middle:], heatmaps)
             if not any(isinstance(half, str) for half in halves):  # it was the size, so that it would fail again
                 self._largest_batch = min(self._largest_batch, len(images) - middle)
             return halves
         return [
-            Score(probabilities[i], None if scores is None else float(scores[i]))
+            Score(probabilities[i], None if scores is None else float(scores[i]), None if heat is None else heat[i])
             if np.isfinite(probabilities[i]).all()
             else "the network's answer is not a number"
             for i in range(len(images))

@@ -10,7 +10,7 @@ import pytest
 from pneumoscan import Scanner, decode
 from pneumoscan.model import Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
-from tests.tiny_model import write_model
+from tests.tiny_model import SIZE, write_model
 
 Flat = Callable[[str, int], Path]
 
@@ -199,6 +199,67 @@ class TestAScan:
         assert (os.fsencode(record.path), record.status) == (os.fsencode(odd), Status.OK)
 
 
+class TestASeenPicture:
+    def test_comes_with_its_record_with_what_the_model_saw_and_with_its_heatmap(
+        self, tiny_model: Path, flat: Flat, tmp_path: Path
+    ) -> None:
+        for number in range(40):
+            flat(f"{number:02}.png", number) if number % 7 != 3 else (tmp_path / f"{number:02}.png").touch()
+        scanner = Scanner(tiny_model, device="cpu", batch_size=8)
+        seen = list(scanner.scan_pictures(tmp_path))
+        assert [each.record for each in seen] == list(scanner.scan(tmp_path))
+        for number, (_, pixels, heatmap) in enumerate(seen):
+            if number % 7 == 3:
+                assert (pixels, heatmap) == (None, None)
+            else:
+                assert pixels is not None and (pixels == number).all() and pixels.shape == (SIZE, SIZE)
+                assert heatmap == pytest.approx(np.full((SIZE, SIZE), number / 255), abs=1e-6)
+
+    def test_that_is_rejected_has_a_heatmap_too(self, tmp_path: Path, flat: Flat) -> None:
+        scanner = Scanner(write_model(tmp_path / "gate.onnx", outlier_threshold=0.5), device="cpu")
+        (seen,) = scanner.scan_pictures(flat("a.png", 204))
+        assert seen.record.status is Status.REJECTED
+        assert seen.heatmap == pytest.approx(np.full((SIZE, SIZE), 0.8), abs=1e-6)
+
+    def test_keeps_its_own_heatmap_when_batches_are_halved(self, tmp_path: Path, flat: Flat) -> None:
+        scanner = Scanner(write_model(tmp_path / "small.onnx", fails_above=2), device="cpu", batch_size=7)
+        seen = scanner.scan_pictures([flat(f"{number}.png", number) for number in range(7)])
+        heats = [each.heatmap[0, 0] for each in seen if each.heatmap is not None]
+        assert heats == [pytest.approx(number / 255, abs=1e-6) for number in range(7)]
+
+    def test_without_a_score_has_pixels_but_no_heatmap(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        nothing = Prediction(np.full((1, 3), np.nan, np.float32), None, np.ones((1, 2, 2), np.float32))
+        monkeypatch.setattr(scanner.model, "predict", lambda images, **options: nothing)
+        (seen,) = scanner.scan_pictures([flat("a.png", 1)])
+        assert (seen.record.error, seen.heatmap) == (ErrorCode.INFERENCE_FAILED, None)
+        assert seen.pixels is not None
+
+    def test_costs_one_pass_of_the_network_and_a_mere_scan_asks_for_no_heatmap(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        asked: list[list[str]] = []
+        session = scanner.model._session
+
+        class Watched:
+            def run(self, names: list[str], images: object) -> object:
+                asked.append(names)
+                return session.run(names, images)
+
+        monkeypatch.setattr(scanner.model, "_session", Watched())
+        list(scanner.scan([flat("a.png", 1)]))
+        list(scanner.scan_pictures([flat("a.png", 1)]))
+        assert asked == [["probabilities", "outlier_score"], ["probabilities", "outlier_score", "heatmap"]]
+
+    def test_by_a_model_without_heatmaps_has_none(self, tmp_path: Path, flat: Flat) -> None:
+        scanner = Scanner(write_model(tmp_path / "blind.onnx", has_heatmap=False), device="cpu")
+        (seen,) = scanner.scan_pictures([flat("a.png", 204)])
+        assert (scanner.model.has_heatmap, seen.heatmap, seen.record.label) == (False, None, Label.PNEUMONIA)
+
+
 class TestAFailingNetwork:
     def test_is_tried_with_smaller_batches(self, tmp_path: Path, flat: Flat) -> None:
         model = write_model(tmp_path / "small.onnx", fails_above=2)
@@ -219,10 +280,10 @@ class TestAFailingNetwork:
         scanner = Scanner(tiny_model, device="cpu")
         predict = scanner.model.predict
 
-        def fail_on_three(images: np.ndarray) -> Prediction:
+        def fail_on_three(images: np.ndarray, **options: bool) -> Prediction:
             if (images == 3).any():
                 raise RuntimeError("no memory")
-            return predict(images)
+            return predict(images, **options)
 
         monkeypatch.setattr(scanner.model, "predict", fail_on_three)
         records = list(scanner.scan([flat(f"{number}.png", number) for number in range(6)]))
@@ -235,7 +296,7 @@ class TestAFailingNetwork:
     ) -> None:
         scanner = Scanner(tiny_model, device="cpu")
         nothing = Prediction(np.full((1, 3), np.nan, np.float32), None)
-        monkeypatch.setattr(scanner.model, "predict", lambda images: nothing)
+        monkeypatch.setattr(scanner.model, "predict", lambda images, **options: nothing)
         (record,) = scanner.scan([flat("a.png", 1)])
         assert (record.error, record.label) == (ErrorCode.INFERENCE_FAILED, None)
 

@@ -12,6 +12,7 @@ import typer
 from tqdm import tqdm
 
 from pneumoscan.cli.exits import Exit, complain, fail, misuse
+from pneumoscan.cli.heatmaps import Heatmaps, Which
 from pneumoscan.cli.options import (
     FILES,
     RESULTS,
@@ -31,9 +32,9 @@ from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
-from pneumoscan.formats import Format
+from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import Seen
-from pneumoscan.records import Label, Status
+from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
 if TYPE_CHECKING:
@@ -92,6 +93,19 @@ def predict(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also draw where the model found its evidence, into this folder: a PNG for each picture that is "
+            "PNEUMONIA. Pictures in that folder are not scanned.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    heatmaps_for: Annotated[
+        Which | None,
+        typer.Option(help="Of which pictures. Unless given: positive.", rich_help_panel=RESULTS),
+    ] = None,
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
     batch_size: BatchSize = None,
@@ -118,6 +132,9 @@ def predict(
     selection = _selection(recursive, include, exclude, follow_links, shard)
     inputs = _inputs(paths or [], files_from, null, selection, counts)
     formats = chosen_formats(output or [STDOUT], format)
+    if heatmaps is None and heatmaps_for:
+        misuse("goes with --heatmaps", "--heatmaps-for")
+    drawing = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
     configure_messages(quiet)
     stop = StopSignal()
     begun = time.monotonic()
@@ -125,7 +142,8 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        records = stop.until(scanner.scan(_to_do(inputs, scanner, outputs, counts), walk=False))
+        to_do = _to_do(inputs, scanner, outputs, drawing, counts)
+        records = stop.until(_records(scanner, to_do, drawing))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
@@ -139,10 +157,14 @@ def predict(
                 break
     if not quiet:
         typer.echo(f"{counts} {time.monotonic() - begun:.1f} s on {scanner.model.device}.", err=True)
+        if drawing:
+            typer.echo(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.", err=True)
         typer.echo("Research use only; not a medical device.", err=True)
+    if drawing and drawing.failed:
+        complain(f"{drawing.failed:,} heatmaps could not be written; all records are")
     if stop.number:
         raise typer.Exit(stop.code)
-    if counts[Status.ERROR] or counts.unread or outputs.failed:
+    if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed):
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
@@ -203,12 +225,22 @@ def _listed(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
         counts.unread = True
 
 
-def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: Counts) -> Iterator[str]:
+def _records(scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None) -> Iterator[Record]:
+    if drawing is None:
+        return scanner.scan(to_do, walk=False)
+    if not scanner.model.has_heatmap:
+        fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
+    return drawing.draw(scanner.scan_pictures(to_do, walk=False), scanner.max_pixels)
+
+
+def _to_do(
+    inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, drawing: Heatmaps | None, counts: Counts
+) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
     with closing(Seen()) as seen:
         for path in inputs:
-            if seen.add(path) and not outputs.owns(path):
+            if seen.add(path) and not outputs.owns(path) and not (drawing and drawing.holds(path)):
                 if outputs.is_done(path, settings):
                     counts.done += 1
                 else:
