@@ -48,11 +48,12 @@ def swap_frames(images: Tensor, share: float, generator: torch.Generator) -> Ten
     return torch.where(_frames(images, FOREIGN_WIDTH, share, generator), others, images)
 
 
-def remove_lungs(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Leaves only the frame of a share of the pictures: what is within becomes one random grey.
+def remove_lungs(images: Tensor, share: float, generator: torch.Generator, black: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Leaves only the frame of a share of the pictures: what is within becomes one random grey, or black.
 
     Args:
         images, share, generator: as of `swap_frames`.
+        black: share of these that become black.
 
     Returns:
         uint8 [N, H, W], and bool [N]: whether the lungs were removed, so that nothing is left to tell the class by.
@@ -60,6 +61,8 @@ def remove_lungs(images: Tensor, share: float, generator: torch.Generator) -> tu
     chosen = _uniform(generator, images, 0, 1) < share
     within = ~_frames(images, FOREIGN_WIDTH, 1, generator) & chosen[:, None, None]
     grey = (_uniform(generator, images, 0, 1, 1, 1) * 255).to(images.dtype)
+    if black:
+        grey = torch.where(_uniform(generator, images, 0, 1, 1, 1) < black, 0, grey)
     return torch.where(within, grey, images), chosen
 
 

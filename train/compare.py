@@ -23,7 +23,7 @@ from train.dataset import Sample
 from train.errors import AuditError
 from train.fit import Settings, fit, identify
 
-BASE = Settings(size=128, epochs=3)
+BASE = Settings(size=128, epochs=3, blinding_epochs=0)
 SCANNED = 1.4
 """Side at which pictures are scanned, in sides of the training crops: crops show everything larger."""
 CANDIDATES: dict[str, dict[str, Any]] = {

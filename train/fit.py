@@ -8,8 +8,9 @@ import hashlib
 import math
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,12 @@ from train.dataset import CLASSES, Sample, assign_folds, digest, resize
 from train.errors import FitError
 from train.network import Network, predict_logits
 
+BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs": 0.5}
+"""Settings of the last epochs, which unlearn what frames tell. The others alone leave a network that knows nothing of a
+bare frame in grey, but ranks those in black."""
+BLINDING_RATE = 0.3
+"""Learning rate at their beginning, as a share of the peak; half a cosine leads to zero."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -40,6 +47,8 @@ class Settings:
         foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
         no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
             each class is.
+        black_lungs: share of these whose middle is black, and not any grey.
+        blinding_epochs: after the others, with `BLINDING`.
         label_smoothing: share of each target that goes to all classes alike.
         subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
         mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
@@ -59,6 +68,8 @@ class Settings:
     crop_area: float = 0.1
     foreign_frames: float = 0.5
     no_lungs: float = 0.1
+    black_lungs: float = 0.0
+    blinding_epochs: int = 2
     label_smoothing: float = 0.0
     subtype_smoothing: float = 0.0
     mixup: float = 0.0
@@ -148,21 +159,22 @@ def _fit_part(
         raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
 
     with SummaryWriter(str(folder), purge_step=begin * batches) as log:
-        for epoch in range(begin, settings.epochs):
+        for epoch in range(begin, settings.epochs + settings.blinding_epochs):
+            recipe = settings if epoch < settings.epochs else replace(settings, **BLINDING)
             network.train()
             losses = []
             steps = tqdm(
                 _batches(trained_on, settings, epoch),
-                desc=f"{folder.name} {epoch + 1}/{settings.epochs}",
+                desc=f"{folder.name} {epoch + 1}/{settings.epochs + settings.blinding_epochs}",
                 total=batches,
                 unit="batch",
                 mininterval=2,
             )
             for step, (batch, generator) in enumerate(steps, start=epoch * batches):
-                rate = settings.learning_rate * _schedule(step / batches, settings.epochs)
+                rate = settings.learning_rate * _schedule(step / batches, settings.epochs, settings.blinding_epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                views, goal = make_views(images[batch], goals[batch], goals[-1], settings, generator)
+                views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator)
                 with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                     logits, _ = network(views)
                 loss = functional.cross_entropy(logits.float(), goal)
@@ -206,7 +218,7 @@ def make_views(
     images: Tensor, goals: Tensor, nothing: Tensor, settings: Settings, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C]."""
-    images, empty = remove_lungs(images, settings.no_lungs, generator)
+    images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
     images = swap_frames(images, settings.foreign_frames, generator)
     goals = torch.where(empty[:, None], nothing, goals)
     views = augment(images, settings.size, generator, settings.crop_area)
@@ -230,10 +242,12 @@ def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> It
         yield batch, generator
 
 
-def _schedule(epoch: float, epochs: int) -> float:
-    """Learning rate as a share of its peak: linear over the first epoch, then half a cosine."""
+def _schedule(epoch: float, epochs: int, blinding_epochs: int) -> float:
+    """Learning rate as a share of its peak: linear over the first epoch, then half a cosine, then a lower one."""
     if epoch < 1:
         return epoch
+    if epoch >= epochs:
+        return BLINDING_RATE * 0.5 * (1 + math.cos(math.pi * (epoch - epochs) / blinding_epochs))
     return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / max(1, epochs - 1)))
 
 
