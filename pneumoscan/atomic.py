@@ -38,3 +38,25 @@ def sync(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Writes a file that appears when all of it is on the disk; until then, and if that fails, an older one stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = Path(os.path.realpath(target))
+    new = rewritten(target)
+    try:
+        with new.open("wb") as file:
+            copy_mode(target, new)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+    except OSError:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
+    sync(target.parent)

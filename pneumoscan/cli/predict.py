@@ -1,8 +1,9 @@
 """`pneumoscan predict`: scan files and directories, write one record for each."""
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -27,16 +28,22 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
-from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.outputs import RESUMABLE, STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.recorded import latest
+from pneumoscan.cli.report import check_page, write_page
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import Format
 from pneumoscan.ledger import Seen
-from pneumoscan.records import Label, Status
+from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pneumoscan.report.worklist import Worklist
     from pneumoscan.scan import Scanner
 
 STDIN = "-"
@@ -92,6 +99,14 @@ def predict(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also make this .html page, to look through the most urgent pictures first.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
     batch_size: BatchSize = None,
@@ -118,6 +133,7 @@ def predict(
     selection = _selection(recursive, include, exclude, follow_links, shard)
     inputs = _inputs(paths or [], files_from, null, selection, counts)
     formats = chosen_formats(output or [STDOUT], format)
+    worklist = None if report is None else _new_worklist(report, formats)
     configure_messages(quiet)
     stop = StopSignal()
     begun = time.monotonic()
@@ -125,27 +141,76 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        records = stop.until(scanner.scan(_to_do(inputs, scanner, outputs, counts), walk=False))
+        to_do = _to_do(inputs, scanner, outputs, counts)
+        records = stop.until(_scan(scanner, to_do, with_heat=worklist is not None and not resume))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
         if first is not None or not (counts.unread or stop.number):
             outputs.open()
         rows = chain([first] if first else [], records)
-        for record in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
+        for record, heat in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
             outputs.write(record)
             counts.add(record)
-            if not outputs:
+            if worklist is not None:
+                worklist.add(record, heat)
+            elif not outputs:
                 break
+    seconds = time.monotonic() - begun
     if not quiet:
-        typer.echo(f"{counts} {time.monotonic() - begun:.1f} s on {scanner.model.device}.", err=True)
+        typer.echo(f"{counts} {seconds:.1f} s on {scanner.model.device}.", err=True)
         typer.echo("Research use only; not a medical device.", err=True)
+    is_reported = True
+    if report is not None and worklist is not None and not (resume and outputs.failed):
+        took = f"{seconds:.1f} s for {counts.total:,} pictures"
+        is_reported = _report(report, worklist, formats, resume, scanner, took, bool(stop.number), quiet)
     if stop.number:
         raise typer.Exit(stop.code)
-    if counts[Status.ERROR] or counts.unread or outputs.failed:
+    if counts[Status.ERROR] or counts.unread or outputs.failed or not is_reported:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
+
+
+def _new_worklist(page: Path, outputs: Iterable[Path]) -> "Worklist":
+    from pneumoscan.report.worklist import Worklist
+
+    check_page(page, "--report")
+    if any(os.path.realpath(page) == os.path.realpath(output) for output in outputs):
+        misuse(f"{page} is named twice", "--report")
+    return Worklist()
+
+
+def _scan(
+    scanner: "Scanner", paths: Iterator[str], with_heat: bool
+) -> "Iterator[tuple[Record, NDArray[np.float32] | None]]":
+    """The records, each with its heatmap where that is wanted and there is one."""
+    if with_heat:
+        return ((seen.record, seen.heatmap) for seen in scanner.scan_pictures(paths, walk=False))
+    return ((record, None) for record in scanner.scan(paths, walk=False))
+
+
+def _report(
+    page: Path,
+    worklist: "Worklist",
+    outputs: dict[Path, Format],
+    resume: bool,
+    scanner: "Scanner",
+    took: str,
+    is_stopped: bool,
+    quiet: bool,
+) -> bool:
+    """Makes the page, of the whole output where a scan went on with one; whether it could be written."""
+    if resume:  # earlier records are in the file alone
+        worklist = type(worklist)()
+        file = next(path for path, format in outputs.items() if format in RESUMABLE and path != STDOUT)
+        for record in latest(file, "--report"):
+            worklist.add(record)
+    if not worklist.total:
+        return True
+    notes = ["The scan was stopped before its end: pictures are missing."] if is_stopped else []
+    scorer = None if is_stopped else scanner
+    return write_page(worklist, page, Path(), scorer, {"Scan took": took}, notes=notes, quiet=quiet)
 
 
 def _selection(
