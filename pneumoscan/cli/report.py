@@ -210,9 +210,10 @@ def _add_heat(
     for (record, picture), seen in zip(fitting, progress, strict=True):
         if seen.heatmap is not None and seen.record.modified == record.modified:
             picture["heat"] = heat_layer(seen.heatmap)
-    if len(fitting) < len(wanted):
-        return [f"{len(wanted) - len(fitting):,} pictures have no heatmap: another model scored them."]
-    return []
+    foreign = len(wanted) - len(fitting)
+    if foreign == 1:
+        return ["1 picture has no heatmap: another model scored it."]
+    return [f"{foreign:,} pictures have no heatmap: another model scored them."] if foreign else []
 
 
 def _left_out(worklist: "Worklist") -> list[str]:

@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from pneumoscan.formats import printable
+from pneumoscan.heatmap import COLOURS, HOTTEST
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.report.page import asset, page
 from pneumoscan.report.worklist import BINS, Entry, Run, Worklist
@@ -43,6 +44,7 @@ def render(
         histogram=_histogram(worklist),
         notes="".join(f'<p class="note">{escape(printable(note))}</p>' for note in notes),
         facts=_facts(worklist, facts),
+        scale=_scale(),
     )
     data = {"records": rows, "runs": [run._asdict() for run in runs]}
     return page(
@@ -73,7 +75,7 @@ def _tiles(worklist: Worklist) -> str:
     tiles = (
         ("all", "scanned", worklist.total),
         ("pneumonia", "pneumonia", counts[Label.PNEUMONIA]),
-        ("review", "for review", counts["review"]),
+        ("review", "to review", counts["review"]),
         ("normal", "normal", counts[Label.NORMAL]),
         ("rejected", "rejected", counts[Status.REJECTED]),
         ("error", "error" if counts[Status.ERROR] == 1 else "errors", counts[Status.ERROR]),
@@ -121,6 +123,20 @@ def _histogram(worklist: Worklist) -> str:
         f'<svg class="plot" viewBox="0 0 {width} {height + bottom}" role="img" '
         f'aria-label="Histogram of the probability of pneumonia: {told}">'
         f'{"".join(bars)}<line class="axis" x1="0" x2="{width}" y1="{height}" y2="{height}"/>{lines}{ticks}</svg>'
+    )
+
+
+def _scale() -> str:
+    """What the colours of a heatmap stand for."""
+    stops = "".join(
+        f'<stop offset="{i / (len(COLOURS) - 1)}" stop-color="rgb{tuple(map(int, colour))}"/>'
+        for i, colour in enumerate(COLOURS)
+    )
+    return (
+        '<svg class="scale" viewBox="0 0 320 26" role="img" aria-label="Colours of the heatmap, from even odds of '
+        f'pneumonia to {HOTTEST:.4%}"><defs><linearGradient id="heat">{stops}</linearGradient></defs>'
+        '<rect width="320" height="8" rx="4" fill="url(#heat)"/><text y="23">evidence: even odds</text>'
+        f'<text x="320" y="23" text-anchor="end">{HOTTEST:.4%}</text></svg>'
     )
 
 

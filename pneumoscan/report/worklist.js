@@ -41,11 +41,12 @@
     return svg;
   }
 
-  const percent = (share) => `${(100 * share).toFixed(1)} %`;
+  const percent = (share) => `${(100 * share).toFixed(1)}%`;
   const nameOf = (row) => row.path.slice(row.path.lastIndexOf("/") + 1) || row.path;
   const folderOf = (row) => row.path.slice(0, row.path.length - nameOf(row).length);
 
   function remarkOn(row) {
+    if (row.review && !row.message) return "ambiguous probability";
     const said = row.message === "unfamiliar" ? "unlike the training pictures" : row.message;
     return [row.error?.replaceAll("_", " "), said].filter(Boolean).join(": ");
   }
@@ -319,7 +320,7 @@
   byId("next").addEventListener("click", () => move(1));
   byId("close").addEventListener("click", () => viewer.close());
   viewer.addEventListener("close", () => activate(state.active));
-  byId("strength").addEventListener("input", (event) => byId("frame").style.setProperty("--strength", event.target.value / 100));
+  byId("strength").addEventListener("input", (event) => document.body.style.setProperty("--strength", event.target.value / 100));
 
   const STEPS = { j: 1, ArrowDown: 1, ArrowRight: 1, k: -1, ArrowUp: -1, ArrowLeft: -1 };
   document.addEventListener("keydown", (event) => {
