@@ -30,6 +30,27 @@ def copy_mode(source: Path, target: Path) -> None:
             target.chmod(source.stat().st_mode)
 
 
+def replace_with(target: Path, data: bytes) -> None:
+    """Writes a file whole, in the place and with the permissions of what is there; a link is replaced, not followed.
+
+    Raises:
+        OSError: it could not be written; what was there is not harmed.
+    """
+    growing = rewritten(target)
+    try:
+        with open(growing, "wb") as file:
+            copy_mode(target, growing)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(growing, target)
+    except OSError:
+        with suppress(OSError):
+            growing.unlink()
+        raise
+    sync(target.parent)
+
+
 def sync(directory: Path) -> None:
     """Puts the names in a directory on the disk, where the system can."""
     with suppress(OSError):
@@ -38,25 +59,3 @@ def sync(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def write_whole(target: Path, content: bytes) -> None:
-    """Writes a file that appears when all of it is on the disk; until then, and if that fails, an older one stays.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    target = Path(os.path.realpath(target))
-    new = rewritten(target)
-    try:
-        with new.open("wb") as file:
-            copy_mode(target, new)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-    except OSError:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
-    sync(target.parent)

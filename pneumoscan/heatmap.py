@@ -82,3 +82,12 @@ def blend(grey: Pixels, heat: Heat) -> Pixels:
 def _layer(evidence: Heat) -> Pixels:
     opacity = (255 * OPACITY * evidence).round().astype(np.uint8)
     return np.concatenate([colour(evidence), opacity[..., None]], -1)
+
+
+def outline(heat: Heat, width: int, height: int, level: float) -> Pixels:
+    """A line around what is at least as hot as `level`: its opacity, uint8 [height, width], some two pixels wide."""
+    smooth = np.pad(enlarge(heat, width, height), 1, mode="edge")
+    down, right = np.gradient(smooth)
+    distance = np.abs(smooth - evidence(level)) / np.maximum(np.hypot(down, right), 1e-6)
+    opacity = (1.5 - distance[1:-1, 1:-1]).clip(0, 1)
+    return np.asarray((255 * opacity).round(), np.uint8)

@@ -110,6 +110,22 @@ def audit(
 
 
 @app.command()
+def heat(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")],
+    data: Annotated[Path, typer.Option(help="Labelled pictures: a folder or CSV as of pneumoscan evaluate.")],
+) -> None:
+    """Measure how much of a model's heat lies in the middle of pictures that it calls PNEUMONIA. On the CPU."""
+    from train.heat import CENTRE, measure
+
+    found = measure(model, data)
+    typer.echo(f"{found.pictures:,} pictures called PNEUMONIA; share in the middle, {CENTRE:.0%} of each side:")
+    for name in ("heat", "evidence"):
+        value, low, high = getattr(found, name)
+        typer.echo(f"  {name:8} {value:.3f} ({low:.3f} to {high:.3f})")
+    typer.echo(f"  {'even':8} {CENTRE**2:.3f}")
+
+
+@app.command()
 def export(
     data: Data,
     run: Run = Path("runs/lite0"),

@@ -1,9 +1,9 @@
 """`pneumoscan predict`: scan files and directories, write one record for each."""
 
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -13,6 +13,7 @@ import typer
 from tqdm import tqdm
 
 from pneumoscan.cli.exits import Exit, complain, fail, misuse
+from pneumoscan.cli.heatmaps import Heatmaps, Which
 from pneumoscan.cli.options import (
     FILES,
     RESULTS,
@@ -28,23 +29,20 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
-from pneumoscan.cli.outputs import RESUMABLE, STDOUT, Outputs, chosen_formats
-from pneumoscan.cli.recorded import latest
-from pneumoscan.cli.report import check_page, write_page
+from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.pages import ScanPage
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
-from pneumoscan.formats import Format
+from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import Seen
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pneumoscan.report.worklist import Worklist
+    from pneumoscan.heatmap import Heat
     from pneumoscan.scan import Scanner
+    from pneumoscan.scan import Seen as ScannedPicture
 
 STDIN = "-"
 
@@ -107,6 +105,19 @@ def predict(
             rich_help_panel=RESULTS,
         ),
     ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also draw where the model found its evidence, into this folder: a PNG for each picture that is "
+            "PNEUMONIA. Pictures in that folder are not scanned.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    heatmaps_for: Annotated[
+        Which | None,
+        typer.Option(help="Of which pictures. Unless given: positive.", rich_help_panel=RESULTS),
+    ] = None,
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
     batch_size: BatchSize = None,
@@ -133,7 +144,10 @@ def predict(
     selection = _selection(recursive, include, exclude, follow_links, shard)
     inputs = _inputs(paths or [], files_from, null, selection, counts)
     formats = chosen_formats(output or [STDOUT], format)
-    worklist = None if report is None else _new_worklist(report, formats)
+    if heatmaps is None and heatmaps_for:
+        misuse("goes with --heatmaps", "--heatmaps-for")
+    page = None if report is None else ScanPage(report, formats, resume=resume)
+    drawing = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
     configure_messages(quiet)
     stop = StopSignal()
     begun = time.monotonic()
@@ -141,8 +155,8 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        to_do = _to_do(inputs, scanner, outputs, counts)
-        records = stop.until(_scan(scanner, to_do, with_heat=worklist is not None and not resume))
+        to_do = _to_do(inputs, scanner, outputs, drawing, counts)
+        records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
@@ -152,65 +166,25 @@ def predict(
         for record, heat in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
             outputs.write(record)
             counts.add(record)
-            if worklist is not None:
-                worklist.add(record, heat)
+            if page is not None:
+                page.add(record, heat)
             elif not outputs:
                 break
     seconds = time.monotonic() - begun
     if not quiet:
         typer.echo(f"{counts} {seconds:.1f} s on {scanner.model.device}.", err=True)
+        if drawing:
+            typer.echo(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.", err=True)
         typer.echo("Research use only; not a medical device.", err=True)
-    is_reported = True
-    if report is not None and worklist is not None and not (resume and outputs.failed):
-        took = f"{seconds:.1f} s for {counts.total:,} pictures"
-        is_reported = _report(report, worklist, formats, resume, scanner, took, bool(stop.number), quiet)
+    if drawing and drawing.failed:
+        complain(f"{drawing.failed:,} heatmaps could not be written; all records are")
+    lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
-    if counts[Status.ERROR] or counts.unread or outputs.failed or not is_reported:
+    if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed) or lacks_page:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
-
-
-def _new_worklist(page: Path, outputs: Iterable[Path]) -> "Worklist":
-    from pneumoscan.report.worklist import Worklist
-
-    check_page(page, "--report")
-    if any(os.path.realpath(page) == os.path.realpath(output) for output in outputs):
-        misuse(f"{page} is named twice", "--report")
-    return Worklist()
-
-
-def _scan(
-    scanner: "Scanner", paths: Iterator[str], with_heat: bool
-) -> "Iterator[tuple[Record, NDArray[np.float32] | None]]":
-    """The records, each with its heatmap where that is wanted and there is one."""
-    if with_heat:
-        return ((seen.record, seen.heatmap) for seen in scanner.scan_pictures(paths, walk=False))
-    return ((record, None) for record in scanner.scan(paths, walk=False))
-
-
-def _report(
-    page: Path,
-    worklist: "Worklist",
-    outputs: dict[Path, Format],
-    resume: bool,
-    scanner: "Scanner",
-    took: str,
-    is_stopped: bool,
-    quiet: bool,
-) -> bool:
-    """Makes the page, of the whole output where a scan went on with one; whether it could be written."""
-    if resume:  # earlier records are in the file alone
-        worklist = type(worklist)()
-        file = next(path for path, format in outputs.items() if format in RESUMABLE and path != STDOUT)
-        for record in latest(file, "--report"):
-            worklist.add(record)
-    if not worklist.total:
-        return True
-    notes = ["The scan was stopped before its end: pictures are missing."] if is_stopped else []
-    scorer = None if is_stopped else scanner
-    return write_page(worklist, page, Path(), scorer, {"Scan took": took}, notes=notes, quiet=quiet)
 
 
 def _selection(
@@ -268,12 +242,35 @@ def _listed(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
         counts.unread = True
 
 
-def _to_do(inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, counts: Counts) -> Iterator[str]:
+def _records(
+    scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None, page: ScanPage | None
+) -> "Iterator[tuple[Record, Heat | None]]":
+    """The records, each with its heatmap where the page wants it and there is one."""
+    if drawing is None and (page is None or not page.wants_heat):
+        return ((record, None) for record in scanner.scan(to_do, walk=False))
+    pictures = scanner.scan_pictures(to_do, walk=False)
+    if drawing is None:
+        return ((record, heat) for record, _, heat in pictures)
+    if not scanner.model.has_heatmap:
+        fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
+    heats: deque[Heat | None] = deque()  # of pictures that are being drawn, which keep their order
+
+    def noting() -> "Iterator[ScannedPicture]":
+        for picture in pictures:
+            heats.append(picture.heatmap)
+            yield picture
+
+    return ((record, heats.popleft()) for record in drawing.draw(noting(), scanner.max_pixels))
+
+
+def _to_do(
+    inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, drawing: Heatmaps | None, counts: Counts
+) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
     with closing(Seen()) as seen:
         for path in inputs:
-            if seen.add(path) and not outputs.owns(path):
+            if seen.add(path) and not outputs.owns(path) and not (drawing and drawing.holds(path)):
                 if outputs.is_done(path, settings):
                     counts.done += 1
                 else:

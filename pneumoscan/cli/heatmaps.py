@@ -1,0 +1,143 @@
+"""A folder of overlays that mirrors the inputs of a scan: where each goes, and drawing them beside the scan."""
+
+import os
+import re
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscan.atomic import replace_with
+from pneumoscan.cli.exits import complain, misuse
+from pneumoscan.records import Label, Record
+
+if TYPE_CHECKING:
+    from pneumoscan.scan import Seen
+
+Which = Literal["positive", "review", "all"]
+
+DRAWERS = 2
+AHEAD = 8
+"""Overlays under way at most, each of which holds a picture."""
+TOLD = 3
+"""Failures that are told one by one."""
+
+
+def mirrored(path: str) -> str:
+    """Where in the folder the overlay of an input goes: its own path, with `.png` after the whole name.
+
+    No two inputs share a place, no place lies below another, and none leads out of the folder. So what a path could
+    hold besides names becomes a name with an @ before it, `@up` for `..` and `@root` for an absolute path; names that
+    begin with @ get another one, and folders whose names end like a picture's get one behind.
+    """
+    drive, rest = os.path.splitdrive(path)
+    *folders, name = [part for part in rest.replace(os.altsep or os.sep, os.sep).split(os.sep) if part not in ("", ".")]
+    parts = [re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part)) for part in folders]
+    if drive or rest.startswith(os.sep):
+        parts.insert(0, "@root" + re.sub(r"\W", "", drive))
+    return os.path.join(*parts, _escaped(name) + ".png")
+
+
+def _escaped(name: str) -> str:
+    return "@" + name if name.startswith("@") else name
+
+
+class Heatmaps:
+    """Draws overlays in threads, a bounded number ahead of the records.
+
+    Attributes:
+        written: how many overlays were written.
+        failed: how many could not be.
+    """
+
+    def __init__(self, folder: Path, which: Which, inputs: list[str]) -> None:
+        """Makes the folder, in a folder that exists.
+
+        Args:
+            folder: where the overlays go.
+            which: pictures called PNEUMONIA, those for review, or all that got a heatmap.
+            inputs: named files and directories.
+
+        Raises:
+            typer.BadParameter: it cannot be written to, or an input lies in it.
+        """
+        self.written = self.failed = 0
+        self._folder, self._which = folder, which
+        try:
+            folder.mkdir(exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(0, "Permission denied")
+        except OSError as error:
+            misuse(f"cannot write to the folder {folder}: {error.strerror}", "--heatmaps")
+        self._root = os.path.realpath(folder)
+        for path in inputs:
+            if self.holds(path):
+                misuse(f"{path} lies in {folder}, where nothing is scanned: name another folder", "--heatmaps")
+
+    def holds(self, path: str) -> bool:
+        """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
+        return _lies_in(path, self._root)
+
+    def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> Generator[Record]:
+        """Yields the records in their order, each as soon as its overlay, if it gets one, is on the disk.
+
+        So a run that is killed and gone on with lacks no overlay. One that fails is told, and harms nothing else.
+        """
+        waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
+        pool = ThreadPoolExecutor(DRAWERS, "draw")
+        try:
+            for record, pixels, heat in pictures:
+                place = mirrored(record.path)
+                drawn = None
+                if pixels is not None and heat is not None and self._wants(record):
+                    while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
+                        yield self._finished(*waiting.popleft())
+                    drawn = pool.submit(self._draw, place, record, pixels, heat, max_pixels)
+                waiting.append((record, place, drawn))
+                while waiting and (waiting[0][2] is None or len(waiting) > AHEAD):
+                    yield self._finished(*waiting.popleft())
+            while waiting:
+                yield self._finished(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _wants(self, record: Record) -> bool:
+        if self._which == "all":
+            return True
+        return record.review if self._which == "review" else record.label is Label.PNEUMONIA
+
+    def _draw(
+        self, place: str, record: Record, pixels: NDArray[np.uint8], heat: NDArray[np.float32], max_pixels: int
+    ) -> None:
+        from pneumoscan.overlay import original, overlay
+
+        target = self._folder / place
+        if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
+            raise OSError(0, "it would lie outside the folder, behind a link")
+        file = BytesIO()
+        picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
+        picture.save(file, "PNG", compress_level=1)  # the others take several times as long to save a tenth
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_with(target, file.getvalue())
+
+    def _finished(self, record: Record, place: str, drawn: Future[None] | None) -> Record:
+        try:
+            if drawn is not None:
+                drawn.result()
+                self.written += 1
+        except (OSError, MemoryError) as error:
+            self.failed += 1
+            if self.failed <= TOLD:
+                reason = getattr(error, "strerror", None) or error or "not enough memory"
+                complain(f"cannot write the heatmap {self._folder / place}: {reason}")
+        return record
+
+
+def _lies_in(path: str, root: str) -> bool:
+    path = os.path.realpath(path)
+    return path == root or path.startswith(os.path.join(root, ""))

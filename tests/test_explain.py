@@ -1,0 +1,182 @@
+"""`explain`: a sheet for each picture, never over a picture, and a reason where there is none."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pneumoscan.cli.explain import _preview
+from pneumoscan.explanation import WIDTH, explanation
+from pneumoscan.records import Label, Record, Status
+from pneumoscan.scan import Scanner, Seen
+from tests.tiny_model import CARD, SIZE, write_model
+
+Flat = Callable[[str, int], Path]
+Explain = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def explain(run: Explain, tiny_model: Path, tmp_path: Path) -> Explain:
+    options = ["--model", tiny_model, "--device", "cpu"]
+    return lambda *arguments, **settings: run("explain", *options, *arguments, **({"cwd": tmp_path} | settings))
+
+
+def pngs(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.is_dir())
+
+
+class TestASheet:
+    def test_goes_to_the_current_directory_unless_told(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        result = explain("x/a.png")
+        assert (result.returncode, result.stdout) == (0, "")
+        assert result.stderr == "wrote a.png.explain.png\n"
+        with Image.open(tmp_path / "a.png.explain.png") as sheet:
+            assert (sheet.width, sheet.mode) == (WIDTH, "RGB")
+
+    def test_goes_to_the_file_or_directory_that_is_named(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("a.jpg", 204)
+        flat("a.png", 20)
+        (tmp_path / "out").mkdir()
+        assert explain("a.jpg", "-o", "one.png", "-q").stderr == ""
+        assert explain("a.jpg", "a.png", "-o", "out").returncode == 0
+        assert pngs(tmp_path / "out") == ["a.jpg.explain.png", "a.png.explain.png"]
+        assert pngs(tmp_path) == ["a.jpg", "a.png", "one.png"]
+
+    def test_of_a_rejected_picture_says_so(self, run: Explain, flat: Flat, tmp_path: Path) -> None:
+        model = write_model(tmp_path / "gate.onnx", outlier_threshold=0.5)
+        result = run("explain", "--model", model, "--device", "cpu", flat("a.png", 204), "-o", tmp_path / "s.png")
+        assert (result.returncode, (tmp_path / "s.png").exists()) == (0, True)
+
+    def test_is_drawn_by_a_model_without_heatmaps_too(self, run: Explain, flat: Flat, tmp_path: Path) -> None:
+        model = write_model(tmp_path / "blind.onnx", has_heatmap=False)
+        result = run("explain", "--model", model, "--device", "cpu", flat("a.png", 204), "-o", tmp_path / "s.png")
+        assert (result.returncode, (tmp_path / "s.png").exists()) == (0, True)
+
+    def test_is_missing_only_for_what_cannot_be_scored(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("good.png", 204)
+        (tmp_path / "bad\x1b.png").write_text("hello")
+        result = explain("bad\x1b.png", "gone.png", "good.png", "-o", ".")
+        assert result.returncode == 1
+        assert result.stderr.splitlines() == [
+            "pneumoscan: bad\\x1b.png: not_an_image: the file is not a JPEG or PNG picture",
+            "pneumoscan: gone.png: not_found: no such file",
+            "wrote good.png.explain.png",
+        ]
+
+    def test_that_cannot_be_written_is_told(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("a.png", 204)
+        (tmp_path / "a.png.explain.png").mkdir()
+        result = explain("a.png")
+        assert result.returncode == 1
+        assert result.stderr == "pneumoscan: cannot write a.png.explain.png: Is a directory\n"
+        assert pngs(tmp_path) == ["a.png"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="names are text there")
+    def test_has_a_name_of_whatever_bytes_its_picture_has(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        name = os.fsdecode(b"\xff\n.png")
+        flat("a.png", 204).rename(tmp_path / name)
+        assert explain(name).returncode == 0
+        assert (tmp_path / (name + ".explain.png")).exists()
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["a.png", "-o", "a.png"], "is a picture that is to be explained"),
+            (["x/a.png", "-o", "link.png"], "is a picture that is to be explained"),
+            (["a.png", "b.png", "-o", "new.png"], "which several pictures need"),
+            (["a.png", "x/a.png"], "have the same name"),
+            (["a.png", "-o", "sheet.jpg"], "neither a directory nor named .png"),
+            (["a.png", "-o", "no/sheet.png"], "there is no directory no"),
+        ],
+    )
+    def test_are_told_and_leave_everything_as_it_was(
+        self, explain: Explain, flat: Flat, tmp_path: Path, arguments: list[str], message: str
+    ) -> None:
+        before = [flat(name, 204).read_bytes() for name in ("a.png", "b.png", "x/a.png")]
+        (tmp_path / "link.png").symlink_to("x/a.png")
+        result = explain(*arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert message in " ".join(result.stderr.replace("│", " ").split())
+        assert pngs(tmp_path) == ["a.png", "b.png", "link.png"]
+        assert [(tmp_path / name).read_bytes() for name in ("a.png", "b.png", "x/a.png")] == before
+
+    def test_of_a_model_that_is_missing(self, run: Explain, flat: Flat, tmp_path: Path) -> None:
+        result = run("explain", "--model", tmp_path / "gone.onnx", flat("a.png", 9), cwd=tmp_path)
+        assert (result.returncode, "cannot read the model" in result.stderr) == (4, True)
+
+
+class TestAPreview:
+    def test_is_shown_on_a_terminal_unless_it_is_not_wanted(self, tiny_model: Path, flat: Flat, tmp_path: Path) -> None:
+        pty = pytest.importorskip("pty")
+        path = flat("a.png", 204)
+        for option, shown in (("--preview", True), ("--no-preview", False)):
+            master, slave = pty.openpty()
+            command = [sys.executable, "-m", "pneumoscan", "explain", path, "--model", tiny_model, "-q", option]
+            environment = os.environ | {"COLORTERM": "truecolor", "TERM": "xterm", "PYTHONUTF8": "1", "COLUMNS": "20"}
+            with os.fdopen(master, "rb", buffering=0) as terminal:
+                process = subprocess.Popen([*command, "-o", tmp_path / "s.png"], stdout=slave, env=environment)
+                os.close(slave)
+                output = b""
+                try:
+                    while chunk := terminal.read(65536):
+                        output += chunk
+                except OSError:  # how Linux says that the other end is closed
+                    pass
+                assert process.wait() == 0
+            assert ("▀".encode() in output) == shown
+
+    def test_has_the_shape_of_the_picture(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "40")
+        lines = _preview(seen("a.png", width=800, height=400)).splitlines()
+        assert [line.count("▀") for line in lines] == [40] * 10
+
+
+def seen(path: str, **changes: object) -> Seen:
+    values = {
+        "status": Status.OK, "label": Label.PNEUMONIA, "probability": 0.9, "p_normal": 0.1, "p_bacterial": 0.6,
+        "p_viral": 0.3, "width": 80, "height": 40, "outlier_score": 0.2, **changes,
+    }  # fmt: skip
+    record = Record(path=path, model="tiny", model_sha256="0" * 64, threshold=0.5, **values)  # type: ignore[arg-type]
+    return Seen(record, np.full((SIZE, SIZE), 90, np.uint8), np.ones((7, 7), np.float32))
+
+
+class TestTheDrawing:
+    @given(st.text(max_size=300), st.text(max_size=300))
+    def test_bears_any_name_and_message(self, name: str, message: str) -> None:
+        record, pixels, heat = seen(name + "\udcff", message=message)
+        assert pixels is not None
+        grey = np.zeros((4, 9), np.uint8)
+        assert explanation(record, CARD, grey, pixels, heat).width == WIDTH
+
+    @pytest.mark.parametrize("size", [(1, 700), (700, 1), (512, 512)])
+    def test_bears_any_shape(self, size: tuple[int, int]) -> None:
+        record, pixels, heat = seen("a.png")
+        assert pixels is not None
+        assert explanation(record, CARD, np.zeros(size, np.uint8), pixels, heat).width == WIDTH
+
+    def test_shows_no_heat_of_a_rejected_picture(self) -> None:
+        record, pixels, heat = seen("a.png", status=Status.REJECTED, label=None, probability=None)
+        assert pixels is not None
+        grey = np.full((512, 512), 90, np.uint8)
+        assert (explanation(record, CARD, grey, pixels, heat).crop((668, 128, 1268, 400)).convert("HSV")
+                .getchannel("S").getextrema()) == (0, 0)  # fmt: skip
+        shown = explanation(seen("a.png").record, CARD, grey, pixels, heat).crop((668, 128, 1268, 400))
+        assert shown.convert("HSV").getchannel("S").getextrema()[1] > 100
+
+
+def test_real_xrays_get_a_line_around_their_evidence(demo_images: list[Path]) -> None:
+    scanner = Scanner(device="cpu")
+    for record, pixels, heat in scanner.scan_pictures(demo_images[-1:]):
+        assert pixels is not None and heat is not None and record.label is Label.PNEUMONIA
+        sheet = explanation(record, scanner.model.card, pixels, pixels, heat).crop((668, 128, 1268, 728))
+        assert (np.asarray(sheet) == 255).all(-1).sum() > 500

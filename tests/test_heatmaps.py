@@ -1,0 +1,277 @@
+"""`predict --heatmaps`: overlays mirror the inputs, and whatever goes wrong with them, the records are safe."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pneumoscan import atomic, overlay
+from pneumoscan.cli import heatmaps
+from pneumoscan.cli.heatmaps import Heatmaps, mirrored
+from pneumoscan.records import Label, Record, Status
+from pneumoscan.scan import Scanner, Seen
+from tests.tiny_model import SIZE, write_model
+
+Flat = Callable[[str, int], Path]
+Predict = Callable[..., subprocess.CompletedProcess[str]]
+
+PARTS = st.sampled_from(["a", "a.png", "a.png@", "a.PNG", "a.jpg", "a.jpg.png", "@up", "@@up", "@root", "..", "\udcff"])
+PATHS = st.builds(lambda root, parts, name: root + "/".join([*parts, name]), st.sampled_from(["", "/"]),
+                  st.lists(PARTS, max_size=3), PARTS.filter(lambda part: part != ".."))  # fmt: skip
+
+
+@pytest.fixture
+def predict(run: Predict, tiny_model: Path, tmp_path: Path) -> Predict:
+    options = ["--model", tiny_model, "--device", "cpu", "--quiet"]
+    return lambda *arguments, **settings: run("predict", *options, *arguments, **({"cwd": tmp_path} | settings))
+
+
+def pictures(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+class TestThePlaceOfAnOverlay:
+    @pytest.mark.parametrize(
+        ("path", "place"),
+        [
+            ("xrays/a.jpeg", "xrays/a.jpeg.png"),
+            ("./xrays//a.jpeg", "xrays/a.jpeg.png"),
+            ("/data/a.jpg", "@root/data/a.jpg.png"),
+            ("../a.jpg", "@up/a.jpg.png"),
+            ("@up/@a.jpg", "@@up/@@a.jpg.png"),
+            ("a.jpg.png/b", "a.jpg.png@/b.png"),
+        ],
+    )
+    def test_is_that_of_the_input(self, path: str, place: str) -> None:
+        assert mirrored(path) == place
+
+    @given(st.lists(PATHS, unique=True, min_size=2, max_size=30))
+    def test_is_never_shared_and_never_a_folder_of_another(self, paths: list[str]) -> None:
+        places = [mirrored(path) for path in paths]
+        assert len(set(places)) == len(places)
+        folders = {str(parent) for place in places for parent in PurePosixPath(place).parents}
+        assert not folders & set(places)
+
+    @given(st.text().filter(lambda text: os.path.basename(text) not in ("", ".", "..")) | PATHS)
+    def test_never_leads_out_of_the_folder(self, path: str) -> None:
+        parts = mirrored(path).split("/")
+        assert not {"", ".", ".."} & set(parts)
+        assert parts[-1].endswith(".png")
+
+
+class TestPredict:
+    def test_draws_the_positive_ones_and_writes_the_same_records(self, predict: Predict, flat: Flat) -> None:
+        for name, brightness in (("x/a.png", 204), ("x/deep/a.png", 230), ("x/well.png", 20)):
+            flat(name, brightness)
+        result = predict("x", "--heatmaps", "out")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout == predict("x").stdout
+
+    def test_mirrors_the_inputs(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        for name in ("work/x/a.png", "work/x/deep/a.png", "other/a.png"):
+            flat(name, 204)
+        flat("work/x/well.png", 20)
+        (tmp_path / "work" / "x" / "broken.png").touch()
+        absolute = flat("far.png", 204)
+        result = predict("x", "../other", absolute, "--heatmaps", "out", cwd=tmp_path / "work")
+        assert (result.returncode, result.stderr) == (1, "")  # for the broken one
+        expected = {"x/a.png.png", "x/deep/a.png.png", "@up/other/a.png.png", f"@root{absolute}.png"}
+        assert pictures(tmp_path / "work" / "out") == expected
+
+    @pytest.mark.parametrize(
+        ("which", "drawn"),
+        [("positive", {"doubtful", "ill"}), ("review", {"doubtful"}), ("all", {"doubtful", "ill", "well"})],
+    )
+    def test_draws_those_that_are_asked_for(
+        self, predict: Predict, flat: Flat, tmp_path: Path, which: str, drawn: set[str]
+    ) -> None:
+        for name, brightness in (("well", 20), ("doubtful", 140), ("ill", 230)):
+            flat(f"x/{name}.png", brightness)
+        assert predict("x", "--heatmaps", "out", "--heatmaps-for", which).returncode == 0
+        assert pictures(tmp_path / "out") == {f"x/{name}.png.png" for name in drawn}
+
+    def test_draws_names_of_any_kind(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        names = [b"\xff.png", "\x1b[31m\n漢字é.png".encode(), b"x" * 240 + b".png"]
+        for number, name in enumerate(names):
+            flat(f"x/{number}.png", 204).rename(tmp_path / "x" / os.fsdecode(name))
+        assert predict("x", "--heatmaps", "out").returncode == 0
+        assert {os.fsencode(path) for path in os.listdir(tmp_path / "out" / "x")} == {name + b".png" for name in names}
+
+    def test_passes_over_its_own_overlays_when_it_runs_again(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("a.png", 204)
+        first = predict(".", "--heatmaps", "out")
+        assert predict(".", "--heatmaps", "out").stdout == first.stdout
+        assert pictures(tmp_path / "out") == {"a.png.png"}
+
+    def test_refuses_a_folder_that_holds_an_input(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        before = (flat("x/a.png.png", 9).read_bytes(), pictures(tmp_path))
+        for path in ("x", "x/a.png"):
+            result = predict(path, "--heatmaps", "x")
+            assert result.returncode == 2
+            assert "where nothing is scanned" in result.stderr
+        assert ((tmp_path / "x" / "a.png.png").read_bytes(), pictures(tmp_path)) == before
+
+    def test_never_writes_through_a_link_to_elsewhere(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "out" / "x").symlink_to(tmp_path / "elsewhere")
+        result = predict("x", "--heatmaps", "out")
+        assert (result.returncode, pictures(tmp_path / "elsewhere")) == (1, set())
+        assert "cannot write the heatmap out/x/a.png.png: it would lie outside the folder" in result.stderr
+        assert json.loads(result.stdout)["label"] == "PNEUMONIA"
+
+    def test_replaces_a_link_in_its_place_and_not_what_it_leads_to(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        before = flat("x/a.png", 204).read_bytes()
+        (tmp_path / "out" / "x").mkdir(parents=True)
+        (tmp_path / "out" / "x" / "a.png.png").symlink_to(tmp_path / "x" / "a.png")
+        assert predict("x", "--heatmaps", "out").returncode == 0
+        assert (tmp_path / "x" / "a.png").read_bytes() == before
+        assert not (tmp_path / "out" / "x" / "a.png.png").is_symlink()
+
+    def test_tells_what_cannot_be_written_and_writes_all_records(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        for number in range(6):
+            flat(f"x/{number}.png", 204)
+            (tmp_path / "out" / "x" / f"{number}.png.png").mkdir(parents=True)  # a folder in its place
+        flat("x/6.png", 204)
+        result = predict("x", "--heatmaps", "out", "-o", "out.jsonl")
+        assert result.returncode == 1
+        told = result.stderr.splitlines()
+        assert told[0] == "pneumoscan: cannot write the heatmap out/x/0.png.png: Is a directory"
+        assert (len(told), told[-1]) == (4, "pneumoscan: 6 heatmaps could not be written; all records are")
+        assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 7
+        assert pictures(tmp_path / "out") == {"x/6.png.png"}
+
+    def test_that_goes_on_draws_only_what_it_scans(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        predict("x", "-o", "out.jsonl")
+        flat("x/b.png", 204)
+        assert predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out").returncode == 0
+        assert pictures(tmp_path / "out") == {"x/b.png.png"}
+
+    @pytest.mark.parametrize("folder", ["file", "no/where"])
+    def test_refuses_a_folder_that_cannot_be_made(
+        self, predict: Predict, flat: Flat, tmp_path: Path, folder: str
+    ) -> None:
+        flat("a.png", 204)
+        (tmp_path / "file").touch()
+        result = predict("a.png", "--heatmaps", folder)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "cannot write to the folder" in " ".join(result.stderr.split())
+
+    def test_refuses_heatmaps_for_without_heatmaps(self, predict: Predict) -> None:
+        result = predict("a.png", "--heatmaps-for", "all")
+        assert (result.returncode, "goes with --heatmaps" in result.stderr) == (2, True)
+
+    def test_refuses_a_model_without_heatmaps(self, run: Predict, flat: Flat, tmp_path: Path) -> None:
+        model = write_model(tmp_path / "blind.onnx", has_heatmap=False)
+        result = run("predict", "--model", model, "--device", "cpu", flat("a.png", 9), "--heatmaps", tmp_path / "out")
+        assert (result.returncode, result.stdout) == (4, "")
+        assert "the model has no heatmaps" in result.stderr
+
+
+class TestDrawing:
+    def test_yields_a_record_only_when_its_overlay_is_there(
+        self, tiny_model: Path, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        names = [f"x/{number:02}.png" for number in range(30)]
+        for number, name in enumerate(names):
+            flat(name, 204 if number % 3 else 20)
+        scanner = Scanner(tiny_model, device="cpu", batch_size=4)
+        drawing = Heatmaps(tmp_path / "out", "positive", ["x"])
+        found = []
+        for record in drawing.draw(scanner.scan_pictures("x"), scanner.max_pixels):
+            assert (tmp_path / "out" / mirrored(record.path)).exists() == (record.label is Label.PNEUMONIA)
+            found.append(record)
+        assert found == list(scanner.scan("x"))
+        assert (drawing.written, drawing.failed) == (20, 0)
+
+    def test_holds_a_bounded_number_of_pictures(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        taken = 0
+
+        def endless() -> Iterator[Seen]:
+            nonlocal taken
+            while True:
+                taken += 1
+                yield seen(f"gone/{taken}.png")
+
+        records = Heatmaps(tmp_path / "out", "all", []).draw(endless(), 1)
+        for _ in range(5):
+            next(records)
+        assert taken <= 5 + heatmaps.AHEAD
+        records.close()
+
+    def test_of_one_file_under_two_names_draws_one_after_the_other(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        same = [seen("gone.png"), seen("./gone.png"), seen(".//gone.png")] * 5
+        drawing = Heatmaps(tmp_path / "out", "all", [])
+        assert [record.path for record in drawing.draw(iter(same), 1)] == [each.record.path for each in same]
+        assert (drawing.written, pictures(tmp_path / "out")) == (15, {"gone.png.png"})
+
+    def test_leaves_the_old_overlay_when_the_disk_is_full(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "gone.png.png").write_text("old")
+
+        def full(descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(atomic.os, "fsync", full)
+        drawing = Heatmaps(tmp_path / "out", "all", [])
+        assert len(list(drawing.draw(iter([seen("gone.png")]), 1))) == 1
+        assert "gone.png.png: No space left on device" in capsys.readouterr().err
+        assert pictures(tmp_path / "out") == {"gone.png.png"}
+        assert (tmp_path / "out" / "gone.png.png").read_text() == "old"
+
+
+def seen(path: str, **changes: object) -> Seen:
+    """A picture whose file is not there any more."""
+    values = {"status": Status.OK, "label": Label.PNEUMONIA, "probability": 0.9, "width": 80, "height": 40, **changes}
+    record = Record(path=path, model="tiny", model_sha256="0", threshold=0.5, **values)  # type: ignore[arg-type]
+    return Seen(record, np.full((SIZE, SIZE), 7, np.uint8), np.ones((7, 7), np.float32))
+
+
+class TestAnOverlay:
+    def test_shows_the_file_at_its_true_shape(self, flat: Flat) -> None:
+        path = flat("a.png", 90)
+        Image.new("L", (3000, 1500), 90).save(path)
+        grey = overlay.original(seen(str(path)).record, np.zeros((SIZE, SIZE), np.uint8))
+        assert (grey.shape, int(grey.min()), int(grey.max())) == ((512, 1024), 90, 90)
+
+    def test_of_a_file_that_is_gone_shows_what_the_model_saw_at_its_true_shape(self) -> None:
+        record, pixels, _ = seen("gone.png")
+        assert pixels is not None
+        grey = overlay.original(record, pixels)
+        assert (grey.shape, int(grey.min()), int(grey.max())) == ((256, 512), 7, 7)
+
+    @pytest.mark.parametrize("size", [(1, 600), (600, 1), (512, 300), (1024, 768)])
+    def test_leaves_the_picture_untouched_where_there_is_no_evidence(self, size: tuple[int, int]) -> None:
+        height, width = size
+        grey = np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)
+        drawn = np.asarray(overlay.overlay(seen("a.png").record, grey, np.zeros((7, 7), np.float32)))
+        left = (drawn.shape[1] - width) // 2
+        assert (drawn[:height, left : left + width] == grey[..., None]).all()
+        assert drawn[height:].max() > 200  # the caption
+
+    @given(st.text(max_size=300))
+    def test_can_be_drawn_whatever_the_name(self, name: str) -> None:
+        record = seen(name + "\udcff\n\x1b").record
+        drawn = overlay.overlay(record, np.zeros((8, 8), np.uint8), np.zeros((7, 7), np.float32))
+        assert drawn.width == overlay.NARROWEST
