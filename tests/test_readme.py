@@ -105,6 +105,12 @@ def test_the_commands_of_the_readme_work(command: str, place: Path) -> None:
     assert bool(result.stdout) == (not outputs)
 
 
+def test_the_explanation_of_the_readme_is_drawn(place: Path) -> None:
+    (command,) = re.findall(r"^    (pneumoscan explain .*)$", README, re.MULTILINE)
+    assert bash(command).returncode == 0
+    assert (place / "a.explained.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_cron_line_scans_what_is_new(place: Path) -> None:
     (line,) = re.findall(r"^15 3 \* \* \* (pneumoscan .*)$", README, re.MULTILINE)
     line = line.replace("/data/incoming", "xrays").replace("/data/", "")
