@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 from PIL import Image
-
-pytest.importorskip("selenium")
-
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
