@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pneumoscan import Scanner
-from pneumoscan.cli.report import write_page
+from pneumoscan.cli.pages import write_page
 from pneumoscan.formats import printable
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
 from pneumoscan.report.worklist import Worklist
