@@ -3,25 +3,33 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := .cache/demo
+AXE := .cache/axe
+APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 MODEL_RUN ?= runs/lite0
 COMPARISON ?= runs/compare/compare.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train bench lint model compare clean
+.PHONY: help demo test test-train browser bench lint model compare clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: .venv/scanner ## Scan 16 real chest X-rays; leaves predictions.csv and predictions.json
+demo: .venv/scanner ## Scan 16 real chest X-rays; leaves predictions.csv, predictions.json and report.html
 	@$(BIN)/python tests/demo_images.py $(DEMO)
-	@$(BIN)/pneumoscan predict $(DEMO) -o predictions.csv -o predictions.json -o - -f table
-	@echo "wrote predictions.csv and predictions.json"
+	@$(BIN)/pneumoscan predict $(DEMO) -o predictions.csv -o predictions.json --report report.html -o - -f table
+	@echo "wrote predictions.csv and predictions.json; open report.html in a browser"
 
 test: .venv/dev ## Test the scanner (and train/ where torch is installed)
 	$(BIN)/python -m pytest
 
 test-train: .venv/train ## Install the training libraries and test train/
 	$(BIN)/python -m pytest tests/train
+
+browser: ## Get what the tests of pages need: Chromium (apt) and axe-core (npm)
+	$(APT_GET) update -qq
+	$(APT_GET) install -y -qq --no-install-recommends chromium chromium-driver
+	mkdir -p $(AXE)
+	npm install --prefix $(AXE) --no-save --no-audit --no-fund --ignore-scripts axe-core@4.14.1
 
 bench: .venv/dev ## Measure memory and time over many files
 	$(BIN)/python -m tests.benchmarks.many_files
@@ -49,7 +57,7 @@ compare: .venv/train ## Compare candidate recipes by short fits; make model then
 	$(BIN)/python -m train compare "$(DATA)" --run $(dir $(COMPARISON))
 
 clean: ## Remove the environment, caches and outputs (not runs/)
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist predictions.csv predictions.json
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist predictions.csv predictions.json report.html
 
 .venv/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -31,7 +31,7 @@ def copy_mode(source: Path, target: Path) -> None:
 
 
 def replace_with(target: Path, data: bytes) -> None:
-    """Writes a file whole, in the place of what is there; a link is replaced, not followed.
+    """Writes a file whole, in the place and with the permissions of what is there; a link is replaced, not followed.
 
     Raises:
         OSError: it could not be written; what was there is not harmed.
@@ -40,6 +40,7 @@ def replace_with(target: Path, data: bytes) -> None:
     try:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
         with open(growing, "xb") as file:
+            copy_mode(target, growing)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

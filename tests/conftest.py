@@ -1,8 +1,10 @@
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +12,9 @@ from PIL import Image
 
 from tests.demo_images import fetch
 from tests.tiny_model import write_model
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 # Correctness is tested here, not speed: a busy machine must fail no test.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -80,3 +85,42 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def _text(argument: object) -> str | os.PathLike[str]:
     return argument if isinstance(argument, str | os.PathLike) else str(argument)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
+    """A headless Chromium for all tests of pages, which may neither download nor call anybody."""
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        lacking("Chromium and its driver")
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for switch in (
+        "headless=new", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking",
+        "disable-component-update", "disable-sync", "window-size=1280,900",
+        f"user-data-dir={tmp_path_factory.mktemp('browser')}",
+    ):  # fmt: skip
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = Chrome(options=options, service=ChromeService(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which finds what keeps people from using a page."""
+    source = ROOT / ".cache" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+    if not source.exists():
+        lacking("axe-core")
+    return source.read_text()
+
+
+def lacking(what: str) -> NoReturn:
+    """Skips a test of pages, but fails it where they must run."""
+    message = f"{what} not found; get it with: make browser"
+    if os.environ.get("PNEUMOSCAN_BROWSER_TESTS") == "required":
+        pytest.fail(message)
+    pytest.skip(message)

@@ -27,6 +27,8 @@ def test_the_wheel_holds_the_scanner_with_its_model_and_nothing_else(built: Path
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pneumoscan"}
     assert {f"pneumoscan/models/{name}" for name in ("lite0.onnx", "CARD.md", "CHANGELOG.md")} <= set(names)
     assert "pneumoscan/py.typed" in names
+    parts = ("page.css", "page.js", "worklist.css", "worklist.html", "worklist.js")
+    assert {f"pneumoscan/report/{name}" for name in parts} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.endswith((".pyc", ".jpeg", ".jpg", ".partial"))]
 

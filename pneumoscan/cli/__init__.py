@@ -11,6 +11,7 @@ from pneumoscan.cli.doctor import doctor
 from pneumoscan.cli.evaluate import evaluate
 from pneumoscan.cli.explain import explain
 from pneumoscan.cli.predict import predict
+from pneumoscan.cli.report import report
 from pneumoscan.cli.schema import schema
 from pneumoscan.cli.start import open_closed_streams
 from pneumoscan.cli.validate import validate
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, watch, explain, evaluate, validate, schema, doctor):
+for command in (predict, watch, report, explain, evaluate, validate, schema, doctor):
     # The help is laid out anew, so that the docstring's own line ends only get in the way.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(command.__doc__))))(command)
 

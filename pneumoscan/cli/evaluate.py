@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -23,13 +23,11 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
+from pneumoscan.cli.recorded import recorded
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.cli.validate import rows
-from pneumoscan.formats import SUFFIXES
 from pneumoscan.labels import LabelError, Labelled, Pair, Pairing, pair, read_labels
 from pneumoscan.records import Label, Record
-from pneumoscan.schema import problems
 
 if TYPE_CHECKING:
     from pneumoscan.evaluation import Cases, Evaluation
@@ -102,7 +100,7 @@ def evaluate(
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
         misuse("excludes the options of model and machine: nothing is scanned", "FILE")
     else:
-        records = list(_recorded(predictions))
+        records = list(recorded(predictions, "--predictions"))
     pairing = pair(known, records, unlabelled)
     if not pairing.scored:
         fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
@@ -155,25 +153,6 @@ def _scan(known: list[Labelled], quiet: bool, model: Path | None, **options: Any
     if stop.number:  # figures of some of the pictures would pass for those of all
         raise typer.Exit(stop.code)
     return records
-
-
-def _recorded(file: Path) -> Iterator[Record]:
-    """The records of an earlier scan."""
-    format = SUFFIXES.get(file.suffix.lower())
-    if format is None:
-        misuse(f"{file} is none of {', '.join(SUFFIXES)}", "--predictions")
-    try:
-        with file.open("rb") as stream:
-            for place, found in rows(stream, format):
-                wrong = [found] if isinstance(found, str) else problems(found)
-                if isinstance(found, str) or wrong:
-                    where = file if place is None else f"{file}:{place}"
-                    misuse(f"{where}: {wrong[0]}", "--predictions")
-                yield Record(**found)
-    except OSError as error:
-        misuse(f"cannot read {file}: {error.strerror}", "--predictions")
-    except ModuleNotFoundError as error:
-        fail(str(error), Exit.USAGE)
 
 
 def _nothing(pairing: Pairing) -> str:

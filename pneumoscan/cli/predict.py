@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import chain
@@ -29,6 +30,7 @@ from pneumoscan.cli.options import (
     Workers,
 )
 from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.pages import ScanPage
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
@@ -38,7 +40,9 @@ from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
 if TYPE_CHECKING:
+    from pneumoscan.heatmap import Heat
     from pneumoscan.scan import Scanner
+    from pneumoscan.scan import Seen as ScannedPicture
 
 STDIN = "-"
 
@@ -93,6 +97,14 @@ def predict(
             rich_help_panel=RESULTS,
         ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also make this .html page, to look through the most urgent pictures first.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
     heatmaps: Annotated[
         Path | None,
         typer.Option(
@@ -134,6 +146,7 @@ def predict(
     formats = chosen_formats(output or [STDOUT], format)
     if heatmaps is None and heatmaps_for:
         misuse("goes with --heatmaps", "--heatmaps-for")
+    page = None if report is None else ScanPage(report, formats, resume=resume)
     drawing = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
     configure_messages(quiet)
     stop = StopSignal()
@@ -143,28 +156,32 @@ def predict(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
         to_do = _to_do(inputs, scanner, outputs, drawing, counts)
-        records = stop.until(_records(scanner, to_do, drawing))
+        records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
         if first is not None or not (counts.unread or stop.number):
             outputs.open()
         rows = chain([first] if first else [], records)
-        for record in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
+        for record, heat in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
             outputs.write(record)
             counts.add(record)
-            if not outputs:
+            if page is not None:
+                page.add(record, heat)
+            elif not outputs:
                 break
+    seconds = time.monotonic() - begun
     if not quiet:
-        typer.echo(f"{counts} {time.monotonic() - begun:.1f} s on {scanner.model.device}.", err=True)
+        typer.echo(f"{counts} {seconds:.1f} s on {scanner.model.device}.", err=True)
         if drawing:
             typer.echo(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.", err=True)
         typer.echo("Research use only; not a medical device.", err=True)
     if drawing and drawing.failed:
         complain(f"{drawing.failed:,} heatmaps could not be written; all records are")
+    lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
-    if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed):
+    if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed) or lacks_page:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
@@ -225,12 +242,25 @@ def _listed(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
         counts.unread = True
 
 
-def _records(scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None) -> Iterator[Record]:
+def _records(
+    scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None, page: ScanPage | None
+) -> "Iterator[tuple[Record, Heat | None]]":
+    """The records, each with its heatmap where the page wants it and there is one."""
+    if drawing is None and (page is None or not page.wants_heat):
+        return ((record, None) for record in scanner.scan(to_do, walk=False))
+    pictures = scanner.scan_pictures(to_do, walk=False)
     if drawing is None:
-        return scanner.scan(to_do, walk=False)
+        return ((record, heat) for record, _, heat in pictures)
     if not scanner.model.has_heatmap:
         fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
-    return drawing.draw(scanner.scan_pictures(to_do, walk=False), scanner.max_pixels)
+    heats: deque[Heat | None] = deque()  # of pictures that are being drawn, which keep their order
+
+    def noting() -> "Iterator[ScannedPicture]":
+        for picture in pictures:
+            heats.append(picture.heatmap)
+            yield picture
+
+    return ((record, heats.popleft()) for record in drawing.draw(noting(), scanner.max_pixels))
 
 
 def _to_do(

@@ -1,0 +1,198 @@
+"""Making pages of records for commands: what speaks against one, its pictures, and the page of a scan under way."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from tqdm import tqdm
+
+from pneumoscan.atomic import replace_with
+from pneumoscan.cli.exits import complain, misuse
+from pneumoscan.cli.outputs import RESUMABLE, STDOUT
+from pneumoscan.cli.recorded import latest
+from pneumoscan.formats import Format
+from pneumoscan.records import Label, Record, Status
+from pneumoscan.sinks import is_file
+
+if TYPE_CHECKING:
+    from pneumoscan.heatmap import Heat
+    from pneumoscan.report.worklist import Entry, Worklist
+    from pneumoscan.scan import Scanner
+
+THUMBNAILS = 500
+"""Pictures that a page embeds unless told otherwise: 7 MB, and a few seconds of decoding."""
+
+
+class ScanPage:
+    """The page of a scan that is under way, made when all records are written.
+
+    Attributes:
+        wants_heat: whether heatmaps are of use as they come out of the scan.
+    """
+
+    def __init__(self, target: Path, outputs: Mapping[Path, Format], *, resume: bool) -> None:
+        """Finds out what speaks against the page.
+
+        Raises:
+            typer.BadParameter: it cannot be written there.
+        """
+        from pneumoscan.report.worklist import Worklist
+
+        check_page(target, "--report")
+        if any(os.path.realpath(target) == os.path.realpath(output) for output in outputs if output != STDOUT):
+            misuse(f"{target} is named twice", "--report")
+        self._target = target
+        self._worklist = Worklist()
+        # A scan that goes on knows of earlier records only what is done: the page is made of the whole output.
+        files = [path for path, format in outputs.items() if format in RESUMABLE and path != STDOUT]
+        self._file = files[0] if resume and files else None
+        self.wants_heat = self._file is None
+
+    def add(self, record: Record, heat: "Heat | None") -> None:
+        """Takes a record, and the heatmap of its picture where there is one."""
+        if self._file is None:
+            self._worklist.add(record, heat)
+
+    def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool) -> bool:
+        """Makes the page, unless there is no record; whether it could be written."""
+        if self._file is not None and self._file.exists():
+            try:
+                for record in latest(self._file, "--report"):
+                    self._worklist.add(record)
+            except typer.BadParameter as error:  # the records of this scan are written all the same
+                complain(f"cannot make {self._target}: {error.message}")
+                return False
+        if not self._worklist.total:
+            return True
+        facts = {"Scan took": f"{seconds:.1f} s"}
+        notes = ["The scan was stopped before its end: pictures are missing."] if is_stopped else []
+        scorer = None if is_stopped else scanner
+        return write_page(self._worklist, self._target, Path(), scorer, facts, notes=notes, quiet=quiet)
+
+
+def check_page(target: Path, option: str = "-o") -> None:
+    """Finds out what speaks against a page at that place, before a scan takes its time.
+
+    Raises:
+        typer.BadParameter: it cannot be written there.
+    """
+    if target.suffix.lower() not in (".html", ".htm"):
+        misuse(f"{target}: name the page .html", option)
+    folder = target.absolute().parent
+    if not folder.is_dir():
+        misuse(f"{target}: there is no directory {target.parent}", option)
+    if not is_file(target) or not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        misuse(f"{target} cannot be written", option)
+
+
+def write_page(
+    worklist: "Worklist",
+    target: Path,
+    root: Path,
+    scanner: "Scanner | None",
+    facts: Mapping[str, str],
+    *,
+    thumbnails: int = THUMBNAILS,
+    images: str = "embed",
+    notes: Sequence[str] = (),
+    quiet: bool = False,
+) -> bool:
+    """Makes the page and says so; whether it could be written.
+
+    Args:
+        worklist: what to show.
+        target: the page.
+        root: where relative paths begin.
+        scanner: scores PNEUMONIAs again that have no heatmap yet, if it is of the same model; None for no such thing.
+        facts: of the run, by name.
+        thumbnails: pictures that are embedded.
+        images: `embed` or `link`.
+        notes: sentences on what the page does not show.
+        quiet: says nothing but that it failed.
+    """
+    from pneumoscan.report.render import render
+
+    entries = list(worklist.entries())
+    notes = [*notes, *_left_out(worklist)]
+    pictures = _pictures(entries, target, root, thumbnails, images, quiet)
+    shown = len(pictures) if images == "link" else thumbnails
+    notes += _add_heat(entries[:thumbnails], pictures[:thumbnails], root, scanner, quiet)
+    if 0 < shown < len(entries):
+        notes.append(f"Only the {shown:,} most urgent rows have their picture.")
+    content = render(worklist, entries, pictures, facts=facts, notes=notes, linked_images=images == "link")
+    try:
+        replace_with(Path(os.path.realpath(target)), content)
+    except OSError as error:
+        complain(f"cannot write {target}: {error.strerror}")
+        return False
+    if not quiet:
+        complain(f"wrote {target} ({len(content) / 1e6:.1f} MB)")
+    return True
+
+
+def _pictures(
+    entries: "Sequence[Entry]", target: Path, root: Path, thumbnails: int, images: str, quiet: bool
+) -> list[dict[str, str]]:
+    """For each row what the page holds of its picture."""
+    from pneumoscan.report import pictures
+    from pneumoscan.scan import available_cores
+
+    if images == "link":
+        return [
+            {} if entry.record.status == Status.ERROR else {"image": pictures.link(entry.record, root, target)}
+            for entry in entries
+        ]
+    shown = [entry.record for entry in entries[:thumbnails] if entry.record.status != Status.ERROR]
+    made = pictures.thumbnails(shown, root, available_cores())
+    found = [
+        {"missing": str(each)} if isinstance(each, pictures.NoPictureError) else {"image": each}
+        for each in tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None)
+    ]
+    return found + [{} for _ in entries[len(found) :]]
+
+
+def _add_heat(
+    entries: "Sequence[Entry]",
+    pictures: Sequence[dict[str, str]],
+    root: Path,
+    scanner: "Scanner | None",
+    quiet: bool,
+) -> list[str]:
+    """Adds heat layers to pictures that are shown; what is to be said of those that get none."""
+    from pneumoscan.report.pictures import heat_layer
+
+    wanted = []
+    for entry, picture in zip(entries, pictures, strict=True):
+        if "image" in picture and entry.heat is not None:
+            picture["heat"] = heat_layer(entry.heat)
+        elif "image" in picture and entry.record.label == Label.PNEUMONIA:
+            wanted.append((entry.record, picture))
+    if scanner is None or not scanner.model.has_heatmap:
+        return []
+    fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]
+    again = scanner.scan_pictures((os.path.join(root, record.path) for record, _ in fitting), walk=False)
+    progress = tqdm(again, total=len(fitting), unit=" heatmaps", leave=False, disable=True if quiet else None)
+    for (record, picture), seen in zip(fitting, progress, strict=True):
+        if seen.heatmap is not None and seen.record.modified == record.modified:
+            picture["heat"] = heat_layer(seen.heatmap)
+    foreign = len(wanted) - len(fitting)
+    if foreign == 1:
+        return ["1 picture has no heatmap: another model scored it."]
+    return [f"{foreign:,} pictures have no heatmap: another model scored them."] if foreign else []
+
+
+def _left_out(worklist: "Worklist") -> list[str]:
+    """Says plainly what is not there."""
+    parts = [
+        f"the {kept:,} most urgent of {of:,} scored pictures"
+        if name == "scored"
+        else f"the first {kept:,} of {of:,} {'errors' if name == Status.ERROR else 'rejected pictures'}"
+        for name, (kept, of) in worklist.left_out().items()
+    ]
+    if not parts:
+        return []
+    return [
+        f"This page lists {' and '.join(parts)}. The counts and the histogram are of all; the results file has all."
+    ]

@@ -1,0 +1,54 @@
+"""The records of an earlier scan, for commands that go on from them."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from pneumoscan.cli.exits import Exit, fail, misuse
+from pneumoscan.cli.validate import rows
+from pneumoscan.formats import SUFFIXES
+from pneumoscan.ledger import temporary_database
+from pneumoscan.records import Record
+from pneumoscan.schema import problems
+
+
+def recorded(file: Path, option: str) -> Iterator[Record]:
+    """Streams the records of a file, which the user named with `option`.
+
+    Raises:
+        typer.BadParameter: it cannot be read, or holds something else.
+        typer.Exit: a library is missing.
+    """
+    format = SUFFIXES.get(file.suffix.lower())
+    if format is None:
+        misuse(f"{file} is none of {', '.join(SUFFIXES)}", option)
+    try:
+        with file.open("rb") as stream:
+            for place, found in rows(stream, format):
+                wrong = [found] if isinstance(found, str) else problems(found)
+                if isinstance(found, str) or wrong:
+                    where = file if place is None else f"{file}:{place}"
+                    misuse(f"{where}: {wrong[0]}", option)
+                yield Record(**found)
+    except OSError as error:
+        misuse(f"cannot read {file}: {error.strerror}", option)
+    except ModuleNotFoundError as error:
+        fail(str(error), Exit.USAGE)
+
+
+def latest(file: Path, option: str) -> Iterator[Record]:
+    """Streams as `recorded`, but of each path the last record alone, in a file that may have grown meanwhile.
+
+    A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
+    """
+    with closing(temporary_database()) as places:
+        places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
+        places.execute("BEGIN")
+        for place, record in enumerate(recorded(file, option)):
+            places.execute(
+                "INSERT OR REPLACE INTO last VALUES (?, ?)", [record.path.encode("utf-8", "surrogatepass"), place]
+            )
+        for place, record in enumerate(recorded(file, option)):
+            key = record.path.encode("utf-8", "surrogatepass")
+            if places.execute("SELECT 1 FROM last WHERE path = ? AND place = ?", [key, place]).fetchone():
+                yield record

@@ -1,0 +1,95 @@
+"""`pneumoscan report`: make a page of records, to look through the most urgent pictures first."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from tqdm import tqdm
+
+from pneumoscan.cli.exits import Exit, fail, misuse
+from pneumoscan.cli.options import RESULTS, DeviceName, ModelFile, Quiet
+from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
+from pneumoscan.cli.recorded import latest
+from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.records import Label
+
+
+def _number_or_none(text: str) -> int:
+    number = 0 if text == "none" else int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def report(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="Results (.csv, .json, .jsonl, .parquet) of [bold]predict[/].")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.", rich_help_panel=RESULTS)
+    ],
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the relative paths of the results begin. Unless given: here.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    images: Annotated[
+        Literal["embed", "link"],
+        typer.Option(
+            help="[bold]embed[/] small pictures, so that the page can be sent; or [bold]link[/] the originals, from "
+            "where they lie.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = "embed",
+    thumbnails: Annotated[
+        int,
+        typer.Option(
+            metavar="N|none",
+            parser=_number_or_none,
+            help="Embed this many pictures, the most urgent ones, at some 14 kB each.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = THUMBNAILS,
+    heatmaps: Annotated[
+        bool,
+        typer.Option(
+            "--heatmaps/--no-heatmaps",
+            help="Score the embedded PNEUMONIAs again, to show where the model found its evidence.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = True,
+    device: DeviceName = "auto",
+    model: ModelFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a worklist of results: one HTML file that needs no network, the most urgent pictures first.
+
+    It holds the 20,000 most urgent of any number of records, and the first 5,000 errors. Pictures that have vanished or
+    changed are shown as such.
+
+    Exit codes: 0 the page was written; 1 it could not be; 2 wrong usage, or results that cannot be read; 3 there are no
+    records; 4 model or device unavailable. Research use only; not a medical device.
+    """
+    check_page(output)
+    root = root or Path()
+    if not root.is_dir():
+        misuse(f"there is no directory {root}", "--root")
+    configure_messages(quiet)
+
+    from pneumoscan.report.worklist import Worklist
+
+    worklist = Worklist()
+    found = latest(predictions, "PREDICTIONS")
+    for record in tqdm(found, unit=" records", leave=False, disable=True if quiet else None):
+        worklist.add(record)
+    if not worklist.total:
+        fail(f"nothing to show: {predictions} holds no records", Exit.NOTHING_TO_SCAN)
+    scanner = None
+    if heatmaps and thumbnails and worklist.counts[Label.PNEUMONIA]:
+        scanner = load_scanner(model, device=device)
+    facts = {"Results": str(predictions)}
+    if not write_page(worklist, output, root, scanner, facts, thumbnails=thumbnails, images=images, quiet=quiet):
+        raise typer.Exit(Exit.INPUT_ERRORS)
