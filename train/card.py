@@ -9,7 +9,7 @@ from pneumoscan.model import Card
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
-from train.fit import Settings
+from train.fit import BLINDING, Settings
 
 FIGURES = {
     "auc": "AUC, pneumonia against normal",
@@ -52,7 +52,7 @@ are stretched to a square, as the training copies were, and scanned at {input_si
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is.
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -166,6 +166,9 @@ def write_card(
         candidates=f"{candidates}\n" if candidates else "",
         foreign_frames=settings.foreign_frames,
         no_lungs=settings.no_lungs,
+        blinding_epochs=settings.blinding_epochs,
+        blinding_foreign=BLINDING["foreign_frames"],
+        blinding_lungs=BLINDING["no_lungs"],
         crop_low=settings.crop_area,
         crop_high=augment.CROP_AREA[1],
         frame_share=augment.FRAME_SHARE,

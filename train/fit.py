@@ -171,7 +171,9 @@ def _fit_part(
                 mininterval=2,
             )
             for step, (batch, generator) in enumerate(steps, start=epoch * batches):
-                rate = settings.learning_rate * _schedule(step / batches, settings.epochs, settings.blinding_epochs)
+                rate = settings.learning_rate * learning_rate_share(
+                    step / batches, settings.epochs, settings.blinding_epochs
+                )
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator)
@@ -242,7 +244,7 @@ def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> It
         yield batch, generator
 
 
-def _schedule(epoch: float, epochs: int, blinding_epochs: int) -> float:
+def learning_rate_share(epoch: float, epochs: int, blinding_epochs: int) -> float:
     """Learning rate as a share of its peak: linear over the first epoch, then half a cosine, then a lower one."""
     if epoch < 1:
         return epoch

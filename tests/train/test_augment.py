@@ -73,3 +73,9 @@ def test_of_removed_lungs_only_the_frame_is_left() -> None:
     assert torch.equal(middle.amin((1, 2)), middle.amax((1, 2)))  # one grey
     assert len(middle[:, 0, 0].unique()) > 5
     assert torch.equal(emptied[chosen][:, :2], images[chosen][:, :2])
+
+
+def test_some_of_the_removed_lungs_become_black() -> None:
+    images = torch.full((200, 50, 50), 99, dtype=torch.uint8)
+    emptied, _ = remove_lungs(images, 1.0, generator(), black=0.5)
+    assert 0.4 < (emptied[:, 25, 25] == 0).float().mean() < 0.6

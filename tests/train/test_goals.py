@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.fit import Settings, make_goals, make_views
+from train.fit import BLINDING_RATE, Settings, learning_rate_share, make_goals, make_views
 
 TARGETS = torch.tensor([0, 1, 1, 2])
 PLAIN = Settings(size=32, no_lungs=0.0, foreign_frames=0.0)
@@ -55,3 +55,8 @@ def test_is_mixed_as_the_views_are() -> None:
     assert 0 < share < 1
     assert torch.allclose(found, share * targets + (1 - share) * targets.flip(0))
     assert torch.allclose(mixed, share * alone + (1 - share) * alone.flip(0), atol=1e-3)
+
+
+def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_the_last_epochs() -> None:
+    rates = [learning_rate_share(epoch, 8, 2) for epoch in (0, 0.5, 1, 4.5, 7.999, 8, 9, 10)]
+    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0, BLINDING_RATE, BLINDING_RATE / 2, 0], abs=1e-3)
