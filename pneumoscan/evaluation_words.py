@@ -1,4 +1,4 @@
-"""An evaluation in words: what figures are called, how they are written, what is to be said of them. Knows no layout."""
+"""An evaluation in words: what figures are called, how they are written, what is to be said of them. No layout."""
 
 from collections import Counter
 from collections.abc import Iterable

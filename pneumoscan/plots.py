@@ -59,9 +59,7 @@ def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rou
 def as_svg(cases: Cases, evaluation: Evaluation, *, rounds: int = 1000) -> dict[str, str]:
     """Draws what `draw` does, by name, as SVG of which the letters are text and the ground is transparent."""
     with mpl.rc_context({"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none"}):
-        return {
-            name: _rendered(plot, "", "svg").decode() for name, plot in _plots(cases, evaluation, rounds).items()
-        }
+        return {name: _rendered(plot, "", "svg").decode() for name, plot in _plots(cases, evaluation, rounds).items()}
 
 
 def _plots(cases: Cases, evaluation: Evaluation, rounds: int) -> dict[str, Callable[[Canvas], None]]:
