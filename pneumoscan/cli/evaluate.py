@@ -1,13 +1,10 @@
 """`pneumoscan evaluate`: tell how good verdicts are on labelled pictures."""
 
-import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from tqdm import tqdm
@@ -29,7 +26,7 @@ from pneumoscan.cli.recorded import recorded
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.labels import LabelError, Labelled, Pair, Pairing, pair, read_labels
-from pneumoscan.records import Label, Record
+from pneumoscan.records import Record
 from pneumoscan.report.mistakes import is_wrong
 
 if TYPE_CHECKING:
@@ -128,12 +125,13 @@ def evaluate(
     if not pairing.scored:
         fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
 
-    from pneumoscan.cli.evaluation_table import as_text
+    from pneumoscan.cli.evaluation_output import as_json as to_json
+    from pneumoscan.cli.evaluation_output import as_text
     from pneumoscan.evaluation import Cases, evaluate
 
     cases = Cases.of(pairing.scored)
     evaluation = evaluate(cases, at, unscored=len(known) - len(cases))
-    say(json.dumps(_as_object(pairing, evaluation), indent=2) + "\n" if as_json else as_text(pairing, evaluation))
+    say(to_json(pairing, evaluation) if as_json else as_text(pairing, evaluation))
     is_written = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
     if report is not None:
         from pneumoscan.cli.evaluation_page import write_evaluation
@@ -232,36 +230,3 @@ def _draw(cases: "Cases", evaluation: "Evaluation", folder: Path, format: str, q
     if not quiet:
         complain(f"drew {', '.join(map(str, written))}")
     return True
-
-
-def _as_object(pairing: Pairing, evaluation: "Evaluation") -> dict[str, Any]:
-    """All of it as JSON has it; every list of paths in full."""
-
-    def by_class(labelled: Iterable[Labelled]) -> dict[str, int]:
-        counts = Counter(each.label for each in labelled)
-        return {label: counts[label] for label in Label}
-
-    def troubles(pairs: list[Pair]) -> list[dict[str, str | None]]:
-        return [
-            {"path": each.path, "label": each.label, "error": record.error, "message": record.message}
-            for each, record in pairs
-        ]
-
-    labelled = pairing.labelled
-    return {
-        "models": sorted({f"{each.record.model} {each.record.model_sha256}" for each in pairing.scored}),
-        "labelled": by_class(labelled),
-        "scored": by_class(each.labelled for each in pairing.scored),
-        "patients": len({each.group for each in labelled}),
-        "rejected": troubles(pairing.rejected),
-        "errors": troubles(pairing.failed),
-        "without_record": [each.path for each in pairing.without_record],
-        "without_label": pairing.without_label,
-        "records_replaced": pairing.repeated,
-        "figures": {name: asdict(figure) for name, figure in evaluation.figures.items()},
-        "at": [
-            asdict(each) | {"report": {k: {n: asdict(f) for n, f in row.items()} for k, row in each.report().items()}}
-            for each in evaluation.at
-        ],
-        "notice": "Research use only; not a medical device.",
-    }

@@ -68,7 +68,10 @@
 
   const digits = (value) => value.toFixed(3);
 
+  let current = START;
+
   function showThreshold(threshold, source) {
+    current = threshold;
     const counts = countsAt(threshold);
     for (const [name, count] of Object.entries(counts)) byId(name).textContent = count.toLocaleString("en");
     for (const [name, { value, low, high, of }] of Object.entries(figuresAt(counts))) {
@@ -102,13 +105,17 @@
     const threshold = event.target.valueAsNumber;
     if (threshold >= 0 && threshold <= 1) showThreshold(threshold, "threshold");
   });
-  for (const id of ["slider", "threshold"]) byId(id).addEventListener("change", say);
+  byId("slider").addEventListener("change", say);
+  byId("threshold").addEventListener("change", () => {
+    showThreshold(current); // what is no threshold goes
+    say();
+  });
   byId("reset").addEventListener("click", () => {
     showThreshold(START);
     say();
     byId("slider").focus();
   });
-  if (recorded === null) byId("reset").textContent = "Back to 0.5";
+  byId("reset").textContent = `Back to ${recorded === null ? START : `the recorded ${Number(START.toFixed(4))}`}`;
   showThreshold(START);
 
   // The large view of mistakes
@@ -121,8 +128,8 @@
     const mistake = mistakes[active];
     byId("stage").replaceChildren(mistake.querySelector(".xray").cloneNode(true));
     byId("view-name").textContent = mistake.dataset.path;
-    const [score, shows, flagged] = [".score", ".shows", ".flagged"].map((part) => mistake.querySelector(part)?.textContent);
-    byId("view-told").textContent = [`probability of pneumonia ${score}`, shows, flagged].filter(Boolean).join("; ");
+    const flagged = mistake.querySelector(".flagged");
+    byId("view-told").textContent = [mistake.dataset.told, flagged?.textContent].filter(Boolean).join("; ");
     byId("place").textContent = `${active + 1} of ${mistakes.length}`;
     byId("previous").disabled = active === 0;
     byId("next").disabled = active === mistakes.length - 1;

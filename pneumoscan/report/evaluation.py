@@ -103,8 +103,11 @@ def _tiles(pairing: Pairing, evaluation: Evaluation) -> str:
         }.items()
     ]
     labelled = f"of {len(pairing.labelled):,} labelled"
-    tiles.append(_tile("rejected", f"{len(pairing.rejected):,}", "no chest X-ray to judge", labelled, "rejected"))
-    tiles.append(_tile("failed", f"{len(pairing.failed):,}", "could not be scored", labelled, "error"))
+    for name, pairs, why, kind in (
+        ("rejected", pairing.rejected, "no chest X-ray to judge", "rejected"),
+        ("failed", pairing.failed, "could not be scored", "error"),
+    ):
+        tiles.append(_tile(name, f"{len(pairs):,}", why, labelled, f"{kind} some" if pairs else kind))
     return "\n".join(tiles)
 
 

@@ -48,7 +48,7 @@ def histogram(cases: Cases, recorded: float | None) -> str:
     bars = []
     for kind, each in counts.items():
         for i in map(int, each.nonzero()[0]):
-            size = max(2.0, float(np.sqrt(each[i] / highest)) * (half - 12))
+            size = max(2.0, float(np.sqrt(each[i] / highest)) * (half - 4))
             top = half - size if kind == "pneumonia" else half
             bars.append(
                 f'<rect class="{kind}" x="{i * step + 0.75:.2f}" y="{top:.2f}" '
@@ -66,5 +66,5 @@ def histogram(cases: Cases, recorded: float | None) -> str:
         f'<rect id="called" class="called" x="{width}" y="0" width="0" height="{2 * half}"/>{"".join(bars)}'
         f'<line class="axis" x1="0" x2="{width}" y1="{half}" y2="{half}"/>{mark}'
         f'<line id="line" class="threshold" y1="0" y2="{2 * half}"/>'
-        f'<text x="2" y="10">shows pneumonia ↑</text><text x="2" y="{2 * half - 3}">shows none ↓</text>{ticks}</svg>'
+        f"{ticks}</svg>"
     )

@@ -47,12 +47,14 @@ def _button(mistake: Pair, picture: Mapping[str, str]) -> str:
     path = printable(record.path)
     name = path.rsplit("/", 1)[-1]
     shows = f"{labelled.subtype} pneumonia" if labelled.subtype else labelled.label.lower()
+    told = f"shows {shows}, called {record.label}; probability of pneumonia {_probability(mistake):.3f}"
     review = '<span class="flagged">flagged for review</span>' if record.review else ""
     return (
-        f'<button type="button" class="mistake" title="{escape(path)}" data-path="{escape(path)}">'
+        f'<button type="button" class="mistake" title="{escape(path)}" data-path="{escape(path)}" '
+        f'data-told="{told}">'
         f"{_picture(picture, name, record.width or 1, record.height or 1)}"
         f'<span class="score">{_probability(mistake):.3f}</span>'
-        f'<span class="shows">shows {shows}, called {record.label}</span>{review}'
+        f'<span class="shows">{shows}</span>{review}'
         f'<span class="name">{escape(name)}</span></button>'
     )
 

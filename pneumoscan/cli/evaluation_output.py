@@ -1,7 +1,10 @@
-"""An evaluation as tables for people, in 80 columns; names are shown inert, whatever they hold."""
+"""An evaluation on standard output: tables in 80 columns, in which names are inert whatever they hold, or JSON."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from io import StringIO
 
 from rich.console import Console
@@ -12,7 +15,8 @@ from rich.text import Text
 from pneumoscan.evaluation import Evaluation, Figure, Verdicts
 from pneumoscan.evaluation_words import OF_SCORES, left_out, notes, opening, shown, threshold, written
 from pneumoscan.formats import printable
-from pneumoscan.labels import Pairing
+from pneumoscan.labels import Labelled, Pair, Pairing
+from pneumoscan.records import Label
 
 SHOWN = 5
 """Paths of each kind of problem that are told; all of them are in the JSON."""
@@ -104,3 +108,37 @@ def _report(verdicts: Verdicts) -> Padding:
         table.add_row(words, *(written(each[name]) for each in report.values()))
     table.add_row("pictures", *(f"{each['recall'].cases:,}" for each in report.values()))
     return Padding(table, (0, 0, 0, 2))
+
+
+def as_json(pairing: Pairing, evaluation: Evaluation) -> str:
+    """All of it as a JSON object; every list of paths in full."""
+
+    def by_class(labelled: Iterable[Labelled]) -> dict[str, int]:
+        counts = Counter(each.label for each in labelled)
+        return {label: counts[label] for label in Label}
+
+    def troubles(pairs: list[Pair]) -> list[dict[str, str | None]]:
+        return [
+            {"path": each.path, "label": each.label, "error": record.error, "message": record.message}
+            for each, record in pairs
+        ]
+
+    labelled = pairing.labelled
+    whole = {
+        "models": sorted({f"{each.record.model} {each.record.model_sha256}" for each in pairing.scored}),
+        "labelled": by_class(labelled),
+        "scored": by_class(each.labelled for each in pairing.scored),
+        "patients": len({each.group for each in labelled}),
+        "rejected": troubles(pairing.rejected),
+        "errors": troubles(pairing.failed),
+        "without_record": [each.path for each in pairing.without_record],
+        "without_label": pairing.without_label,
+        "records_replaced": pairing.repeated,
+        "figures": {name: asdict(figure) for name, figure in evaluation.figures.items()},
+        "at": [
+            asdict(each) | {"report": {k: {n: asdict(f) for n, f in row.items()} for k, row in each.report().items()}}
+            for each in evaluation.at
+        ],
+        "notice": "Research use only; not a medical device.",
+    }
+    return json.dumps(whole, indent=2) + "\n"
