@@ -164,10 +164,15 @@ def _shade(axes: Axes, band: FloatArray) -> None:
 
 
 def _mark(axes: Axes, evaluation: Evaluation, place: Callable[[dict[str, Figure]], tuple[float, float]]) -> None:
-    """Puts a mark where each threshold lies on a curve."""
+    """Puts a mark where each threshold lies on a curve, if that part of it is shown."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for index, verdicts in enumerate(evaluation.at):
+        x, y = place(verdicts.figures)
+        if x < left or x > right or y < bottom or y > top:  # it is not clipped, and would lie beside an enlarged corner
+            continue
         axes.plot(
-            *place(verdicts.figures),
+            x,
+            y,
             linestyle="none",
             marker="oDsv^P*X"[index % 8],
             markersize=7,

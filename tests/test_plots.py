@@ -63,6 +63,10 @@ def test_the_corner_of_a_curve_is_enlarged_only_where_a_good_one_lies(tmp_path: 
     assert "enlarged" not in drawn(MIXED, tmp_path)["roc"]
 
 
+def test_a_threshold_outside_the_enlarged_corner_leaves_room_for_the_plot(tmp_path: Path) -> None:
+    assert "enlarged" in drawn(cases(("n", 0.6), ("p", 0.8)), tmp_path)["roc"]  # matplotlib would warn
+
+
 def test_there_are_no_curves_of_a_single_class(tmp_path: Path) -> None:
     assert set(drawn(ONLY_NORMAL, tmp_path)) == {"reliability", "confusion", "scores"}
 
