@@ -38,7 +38,8 @@ def replace_with(target: Path, data: bytes) -> None:
     """
     growing = rewritten(target)
     try:
-        with open(growing, "wb") as file:
+        growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
+        with open(growing, "xb") as file:
             copy_mode(target, growing)
             file.write(data)
             file.flush()

@@ -45,11 +45,20 @@ def evidence(heat: Heat | float) -> Heat:
     return np.asarray(np.log(sound / (1 - sound)) / math.log(HOTTEST / (1 - HOTTEST)), np.float32)
 
 
+def _table() -> Pixels:
+    """RGBA uint8 [256, 4] of evidence from 0 to 1; looked up, since a large picture has a million pixels to colour."""
+    steps = np.linspace(0, 1, 256)
+    anchors = np.linspace(0, 1, len(COLOURS))
+    channels = [np.interp(steps, anchors, COLOURS[:, channel]) for channel in range(3)]
+    return np.stack([*channels, 255 * OPACITY * steps], -1).round().astype(np.uint8)
+
+
+TABLE = _table()
+
+
 def colour(evidence: Heat) -> Pixels:
     """The colours uint8 [..., 3] of evidence [...], 0 to 1."""
-    anchors = np.linspace(0, 1, len(COLOURS))
-    channels = [np.interp(evidence, anchors, COLOURS[:, channel]) for channel in range(3)]
-    return np.stack(channels, -1).round().astype(np.uint8)
+    return _layer(evidence)[..., :3]
 
 
 def layer(heat: Heat) -> Pixels:
@@ -79,11 +88,6 @@ def blend(grey: Pixels, heat: Heat) -> Pixels:
     return np.asarray(picture.convert("RGB"))
 
 
-def _layer(evidence: Heat) -> Pixels:
-    opacity = (255 * OPACITY * evidence).round().astype(np.uint8)
-    return np.concatenate([colour(evidence), opacity[..., None]], -1)
-
-
 def outline(heat: Heat, width: int, height: int, level: float) -> Pixels:
     """A line around what is at least as hot as `level`: its opacity, uint8 [height, width], some two pixels wide."""
     smooth = np.pad(enlarge(heat, width, height), 1, mode="edge")
@@ -91,3 +95,7 @@ def outline(heat: Heat, width: int, height: int, level: float) -> Pixels:
     distance = np.abs(smooth - evidence(level)) / np.maximum(np.hypot(down, right), 1e-6)
     opacity = (1.5 - distance[1:-1, 1:-1]).clip(0, 1)
     return np.asarray((255 * opacity).round(), np.uint8)
+
+
+def _layer(evidence: Heat) -> Pixels:
+    return TABLE[(evidence * np.float32(255) + np.float32(0.5)).astype(np.uint8)]

@@ -93,6 +93,7 @@ class TestRefusals:
         [
             (["a.png", "-o", "a.png"], "is a picture that is to be explained"),
             (["x/a.png", "-o", "link.png"], "is a picture that is to be explained"),
+            (["a.png", "-o", "hard.png"], "is a picture that is to be explained"),
             (["a.png", "b.png", "-o", "new.png"], "which several pictures need"),
             (["a.png", "x/a.png"], "have the same name"),
             (["a.png", "-o", "sheet.jpg"], "neither a directory nor named .png"),
@@ -104,10 +105,11 @@ class TestRefusals:
     ) -> None:
         before = [flat(name, 204).read_bytes() for name in ("a.png", "b.png", "x/a.png")]
         (tmp_path / "link.png").symlink_to("x/a.png")
+        os.link(tmp_path / "a.png", tmp_path / "hard.png")
         result = explain(*arguments)
         assert (result.returncode, result.stdout) == (2, "")
         assert message in " ".join(result.stderr.replace("│", " ").split())
-        assert pngs(tmp_path) == ["a.png", "b.png", "link.png"]
+        assert pngs(tmp_path) == ["a.png", "b.png", "hard.png", "link.png"]
         assert [(tmp_path / name).read_bytes() for name in ("a.png", "b.png", "x/a.png")] == before
 
     def test_of_a_model_that_is_missing(self, run: Explain, flat: Flat, tmp_path: Path) -> None:

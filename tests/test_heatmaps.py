@@ -141,6 +141,17 @@ class TestPredict:
         assert (tmp_path / "x" / "a.png").read_bytes() == before
         assert not (tmp_path / "out" / "x" / "a.png.png").is_symlink()
 
+    def test_never_writes_through_a_link_that_lies_where_it_grows(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 204)
+        (tmp_path / "precious").write_text("precious")
+        (tmp_path / "out" / "x").mkdir(parents=True)
+        (tmp_path / "out" / "x" / ".a.png.png.new").symlink_to(tmp_path / "precious")
+        assert predict("x", "--heatmaps", "out").returncode == 0
+        assert (tmp_path / "precious").read_text() == "precious"
+        assert pictures(tmp_path / "out") == {"x/a.png.png"}
+
     def test_tells_what_cannot_be_written_and_writes_all_records(
         self, predict: Predict, flat: Flat, tmp_path: Path
     ) -> None:
@@ -185,6 +196,11 @@ class TestPredict:
 
 
 class TestDrawing:
+    def test_bears_a_failure_without_a_file_name(self, tmp_path: Path) -> None:
+        failure = Record(path=".", status=Status.ERROR, model="tiny", model_sha256="0", threshold=0.5)
+        drawing = Heatmaps(tmp_path / "out", "all", [])
+        assert list(drawing.draw(iter([Seen(failure, None, None)]), 1)) == [failure]
+
     def test_yields_a_record_only_when_its_overlay_is_there(
         self, tiny_model: Path, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -33,6 +33,15 @@ class TestAModel:
         images = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(1, SIZE, SIZE)
         assert Model(tiny_model, "cpu").heatmap(images) == pytest.approx(images / 255, abs=1e-6)
 
+    def test_gives_heatmaps_with_its_scores_only_when_asked(self, tiny_model: Path) -> None:
+        model = Model(tiny_model, "cpu")
+        assert model.predict(flat(51)).heatmaps is None
+        assert model.predict(flat(51), heatmaps=True).heatmaps == pytest.approx(flat(51) / 255, abs=1e-6)
+
+    def test_without_heatmaps_gives_none(self, tmp_path: Path) -> None:
+        model = Model(write_model(tmp_path / "blind.onnx", has_heatmap=False), "cpu")
+        assert (model.has_heatmap, model.predict(flat(51), heatmaps=True).heatmaps) == (False, None)
+
     def test_knows_its_card_its_digest_and_its_device(self, tiny_model: Path) -> None:
         model = Model(tiny_model, "cpu")
         assert (model.card.name, model.card.version, model.card.input_size) == ("tiny", "1.2.3", SIZE)
@@ -99,6 +108,7 @@ class TestRefusals:
             ({"input_size": 99}, r"input must be images, uint8 \[N, 99, 99\]"),
             ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),
             ({"batch": 1}, "input must be images, uint8"),
+            ({"heatmap_type": TensorProto.DOUBLE}, r"output heatmap must be float \[N, h, w\]"),
         ],
     )
     def test_a_file_that_breaks_the_contract_is_told_in_what(

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from pneumoscan.cli.exits import Exit
+from pneumoscan.cli.pages import THUMBNAILS
 from pneumoscan.formats import COLUMNS
 from pneumoscan.model import Model
 from pneumoscan.records import ErrorCode
+from pneumoscan.report.worklist import SCORED_SHOWN, TROUBLES_SHOWN
 from pneumoscan.schema import markdown
 from tests.conftest import ROOT
 
@@ -103,6 +105,26 @@ def test_the_commands_of_the_readme_work(command: str, place: Path) -> None:
     assert bool(outputs) == ("out." in command)
     assert all(path.stat().st_size for path in outputs)
     assert bool(result.stdout) == (not outputs)
+
+
+def test_the_explanation_of_the_readme_is_drawn(place: Path) -> None:
+    (command,) = re.findall(r"^    (pneumoscan explain .*)$", README, re.MULTILINE)
+    assert bash(command).returncode == 0
+    assert (place / "a.explained.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("command", re.findall(r"^    (pneumoscan report .*)$", README, re.MULTILINE))
+def test_the_readme_makes_pages_of_results(command: str, place: Path) -> None:
+    assert bash("pneumoscan predict ./xrays -q -o out.csv").returncode == 0
+    result = bash(command)
+    assert result.returncode == 0, result.stderr
+    assert "ill.jpeg" in (place / "out.html").read_text()
+
+
+def test_the_readme_tells_the_limits_of_a_page() -> None:
+    told = section("Worklist")
+    assert f"{SCORED_SHOWN:,} most urgent, {TROUBLES_SHOWN:,} rejected pictures and {TROUBLES_SHOWN:,} errors" in told
+    assert f"the {THUMBNAILS} most\nurgent pictures" in told
 
 
 def test_the_cron_line_scans_what_is_new(place: Path) -> None:

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pneumoscan import Scanner
 from pneumoscan.cli.exits import Exit
+from pneumoscan.cli.pages import ScanPage, write_page
 from pneumoscan.formats import to_json
 from pneumoscan.records import Label, Record, Subtype
 from pneumoscan.report import worklist as limits
@@ -261,6 +263,27 @@ class TestTheCommandReport:
     def test_has_nothing_to_show_of_no_records(self, report: Run, tmp_path: Path) -> None:
         (tmp_path / "o.jsonl").touch()
         assert report("o.jsonl", "-o", "r.html", cwd=tmp_path).returncode == Exit.NOTHING_TO_SCAN
+
+
+class TestThePageOfAScan:
+    def test_says_that_the_scan_was_stopped(self, tmp_path: Path) -> None:
+        scan_page = ScanPage(tmp_path / "r.html", {}, resume=False)
+        scan_page.add(ILL, None)
+        assert scan_page.write(Scanner(device="cpu"), 1.0, is_stopped=True, quiet=True)
+        assert "The scan was stopped before its end" in (tmp_path / "r.html").read_text()
+
+    def test_copes_with_a_model_whose_outlier_score_is_no_number(self, tmp_path: Path) -> None:
+        worklist = Worklist()
+        worklist.add(replace(ILL, outlier_score=float("nan")), np.full((7, 7), np.nan, np.float32))
+        assert write_page(worklist, tmp_path / "r.html", tmp_path, None, {}, quiet=True)
+        assert "outlier_score" not in data_of((tmp_path / "r.html").read_text())[0]
+
+    def test_is_as_private_as_the_older_one(self, tmp_path: Path) -> None:
+        (tmp_path / "r.html").touch(0o600)
+        worklist = Worklist()
+        worklist.add(ILL)
+        write_page(worklist, tmp_path / "r.html", tmp_path, None, {}, quiet=True)
+        assert (tmp_path / "r.html").stat().st_mode & 0o777 == 0o600
 
 
 class TestPredictWithAReport:

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 from PIL import Image
-
-pytest.importorskip("selenium")
-
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pneumoscan import Scanner
-from pneumoscan.cli.report import write_page
+from pneumoscan.cli.pages import write_page
 from pneumoscan.formats import printable
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
 from pneumoscan.report.worklist import Worklist

@@ -34,6 +34,7 @@ def write_model(
     fails_above: int | None = None,
     looks_at: NDArray[np.bool_] | None = None,
     has_heatmap: bool = True,
+    heatmap_type: int = TensorProto.FLOAT,
     **changes: object,
 ) -> Path:
     """Writes the tiny model.
@@ -48,6 +49,7 @@ def write_model(
         fails_above: largest batch that the model can run.
         looks_at: bool [SIZE, SIZE], the pixels that m is the mean of; all unless given.
         has_heatmap: whether it has that output: the brightness of each pixel.
+        heatmap_type: of that output, to break the contract.
         changes: fields of the card.
     """
     images = helper.make_tensor_value_info("images", input_type, [batch, SIZE, SIZE])
@@ -56,13 +58,14 @@ def write_model(
         helper.make_tensor_value_info("outlier_score", TensorProto.FLOAT, ["N"]),
     ]
     if has_heatmap:
-        outputs.append(helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, ["N", SIZE, SIZE]))
+        outputs.append(helper.make_tensor_value_info("heatmap", heatmap_type, ["N", SIZE, SIZE]))
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Div", ["float", "white"], ["heatmap"]),
-        helper.make_node("Mul", ["heatmap", "weights"], ["weighted"]),
+        helper.make_node("Div", ["float", "white"], ["bright"]),
+        helper.make_node("Cast", ["bright"], ["heatmap"], to=heatmap_type),
+        helper.make_node("Mul", ["bright", "weights"], ["weighted"]),
         helper.make_node("ReduceMean", ["weighted", "one_two"], ["mean"], keepdims=0),
-        helper.make_node("ReduceMin", ["heatmap", "one_two"], ["outlier_score"], keepdims=0),
+        helper.make_node("ReduceMin", ["bright", "one_two"], ["outlier_score"], keepdims=0),
         helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
         helper.make_node("Mul", ["column", "slope"], ["scaled"]),
         helper.make_node("Add", ["scaled", "start"], ["sum"]),

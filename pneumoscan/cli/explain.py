@@ -92,15 +92,23 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
         misuse(f"{output}: there is no directory {output.parent}", "-o")
     else:
         targets = [output]
-    inputs = {os.path.realpath(path) for path in images}
+    inputs = {_identity(path) for path in images} - {None}
     taken: dict[Path, str] = {}
     for path, target in zip(images, targets, strict=True):
-        if os.path.realpath(target) in inputs:
+        if _identity(target) in inputs:
             misuse(f"{target} is a picture that is to be explained", "-o")
         if target in taken:
             misuse(f"{taken[target]} and {path} have the same name: explain them one by one", "IMAGE")
         taken[target] = path
     return targets
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _write(scanner: "Scanner", seen: "Seen", target: Path) -> None:

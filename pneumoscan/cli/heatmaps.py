@@ -9,14 +9,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.records import Label, Record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pneumoscan.scan import Seen
 
 Which = Literal["positive", "review", "all"]
@@ -34,6 +34,9 @@ def mirrored(path: str) -> str:
     No two inputs share a place, no place lies below another, and none leads out of the folder. So what a path could
     hold besides names becomes a name with an @ before it, `@up` for `..` and `@root` for an absolute path; names that
     begin with @ get another one, and folders whose names end like a picture's get one behind.
+
+    Args:
+        path: of a file.
     """
     drive, rest = os.path.splitdrive(path)
     *folders, name = [part for part in rest.replace(os.altsep or os.sep, os.sep).split(os.sep) if part not in ("", ".")]
@@ -92,9 +95,9 @@ class Heatmaps:
         pool = ThreadPoolExecutor(DRAWERS, "draw")
         try:
             for record, pixels, heat in pictures:
-                place = mirrored(record.path)
-                drawn = None
+                place, drawn = "", None
                 if pixels is not None and heat is not None and self._wants(record):
+                    place = mirrored(record.path)
                     while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
                         yield self._finished(*waiting.popleft())
                     drawn = pool.submit(self._draw, place, record, pixels, heat, max_pixels)
@@ -112,7 +115,7 @@ class Heatmaps:
         return record.review if self._which == "review" else record.label is Label.PNEUMONIA
 
     def _draw(
-        self, place: str, record: Record, pixels: NDArray[np.uint8], heat: NDArray[np.float32], max_pixels: int
+        self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int
     ) -> None:
         from pneumoscan.overlay import original, overlay
 

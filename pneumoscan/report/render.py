@@ -1,5 +1,6 @@
 """The worklist's page: its numbers, its histogram and its facts as HTML, its rows as data for `worklist.js`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -58,14 +59,14 @@ def render(
 
 
 def _row(record: Record, runs: Mapping[Run, int]) -> dict[str, Any]:
-    """What scripts need of a record; null and false are left out, and text is inert."""
+    """What scripts need of a record; text is inert, and null, false and what is no number are left out."""
     values = {name: getattr(record, name) for name in _SHOWN}
     row = {
         name: printable(value) if isinstance(value, str) else value
         for name, value in values.items()
-        if value is not None and value is not False
+        if value is not None and value is not False and not (isinstance(value, float) and not math.isfinite(value))
     }
-    number = runs.get(Run(record.model, record.model_sha256, record.threshold, record.device))
+    number = runs.get(Run(record.model, record.model_sha256, record.threshold))
     return row | ({} if number is None else {"run": number}) | {"threshold": record.threshold}
 
 
@@ -149,9 +150,9 @@ def _facts(worklist: Worklist, facts: Mapping[str, str]) -> str:
         told.append((f"Model{which}", run.model))
         told.append(("SHA-256", run.model_sha256))
         told.append(("Threshold", f"{run.threshold:g}"))
-        told.append(("Device", run.device or "none: nothing could be scored"))
     if worklist.unmentioned_runs:
         told.append(("Other models", f"of {worklist.unmentioned_runs:,} pictures"))
+    told.append(("Device", ", ".join(sorted(worklist.devices)) or "none: nothing could be scored"))
     told += facts.items()
     told.append(("Page made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"))
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(printable(text))}</dd></div>" for name, text in told)

@@ -48,7 +48,8 @@
   function remarkOn(row) {
     if (row.review && !row.message) return "ambiguous probability";
     const said = row.message === "unfamiliar" ? "unlike the training pictures" : row.message;
-    return [row.error?.replaceAll("_", " "), said].filter(Boolean).join(": ");
+    const code = row.verdict === "error" ? row.error.replaceAll("_", " ") : null;
+    return [code, said].filter(Boolean).join(": ");
   }
 
   function verdictOf(row) {
@@ -92,7 +93,7 @@
         parts.push(heat);
       }
     } else {
-      parts.push(make("span", "missing", row.missing ?? ""));
+      parts.push(make("span", "missing", row.missing ?? (row.verdict === "error" ? "no picture" : "picture not embedded")));
     }
     return parts;
   }

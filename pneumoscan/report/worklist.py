@@ -16,7 +16,7 @@ SCORED_SHOWN = 20_000
 TROUBLES_SHOWN = 5_000
 """Errors that are kept, and rejected pictures, each the first ones."""
 RUNS_SHOWN = 20
-"""Different models, thresholds and devices that are told."""
+"""Different models and thresholds that are told."""
 BINS = 50
 """Of the histogram of probabilities, from 0 to 1."""
 CELLS = 1024
@@ -29,7 +29,6 @@ class Run(NamedTuple):
     model: str
     model_sha256: str
     threshold: float
-    device: str | None
 
 
 class Entry(NamedTuple):
@@ -47,6 +46,7 @@ class Worklist:
         bins: counts of all probabilities, one list for each label.
         runs: what produced the records, with the number of these.
         unmentioned_runs: records by yet others.
+        devices: what ran the network.
     """
 
     def __init__(self) -> None:
@@ -54,6 +54,7 @@ class Worklist:
         self.bins = {label: [0] * BINS for label in Label}
         self.runs: Counter[Run] = Counter()
         self.unmentioned_runs = 0
+        self.devices: set[str] = set()
         self._scored: list[tuple[bool, float, int, Entry]] = []  # a heap: the least urgent one first
         self._troubles: dict[Status, list[Record]] = {Status.REJECTED: [], Status.ERROR: []}
 
@@ -66,7 +67,9 @@ class Worklist:
         """Takes a record, and the heatmap of its picture where there is one."""
         self.counts[record.label or record.status] += 1
         self.counts["review"] += record.review
-        self._note_run(Run(record.model, record.model_sha256, record.threshold, record.device))
+        self._note_run(Run(record.model, record.model_sha256, record.threshold))
+        if record.device is not None and len(self.devices) < RUNS_SHOWN:
+            self.devices.add(record.device)
         if record.label is None or record.probability is None:
             kept = self._troubles[record.status]
             if len(kept) < TROUBLES_SHOWN:
