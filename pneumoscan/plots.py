@@ -12,8 +12,9 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pneumoscan import metrics
+from pneumoscan.curves import GRID, band, precision_on_grid, roc_on_grid
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
-from pneumoscan.metrics import BoolArray, FloatArray
+from pneumoscan.metrics import FloatArray
 
 try:
     import matplotlib as mpl
@@ -29,7 +30,6 @@ BINS = 10
 """Of the reliability diagram."""
 ZOOM, ZOOM_FROM = 0.2, 0.95
 """Side of the corner that is enlarged, and area under a curve from which on it is."""
-GRID = np.linspace(0, 1, 201)
 COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pneumoscan"}
 
@@ -135,28 +135,6 @@ def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, roun
         _zoom(axes, paint, left=1 - ZOOM, place=(0.12, 0.12, 0.55, 0.55))
     axes.set_title(f"Precision and recall: AUC {_words(evaluation.figures['pr_auc'])}")
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
-
-
-def roc_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-    """Sensitivity [len(GRID)] at these false positive rates; where the curve is vertical, its upper end."""
-    false, true, _ = roc_curve(truth, scores)
-    return np.asarray(np.interp(GRID, false, true))
-
-
-def precision_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-    """Precision [len(GRID)] at the highest threshold that reaches each recall."""
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    return np.asarray(precision[np.searchsorted(-recall, -GRID, side="right") - 1])
-
-
-def band(cases: Cases, curve: Callable[[BoolArray, FloatArray], FloatArray], rounds: int) -> FloatArray:
-    """The pointwise 95 % interval, [2, len(GRID)], over resampled patients, of a curve of truth and scores."""
-    draws = [
-        curve(cases.truth[at], cases.scores[at])
-        for at in metrics.resamples(cases.groups, rounds=rounds)
-        if cases.truth[at].any() and not cases.truth[at].all()
-    ]
-    return np.asarray(np.percentile(draws, (2.5, 97.5), axis=0))
 
 
 def _shade(axes: Axes, band: FloatArray) -> None:

@@ -228,6 +228,17 @@ class TestTheReport:
         assert 'ROC AUC</span><span class="number">-</span><span class="interval">needs both classes' in html
         assert 'aria-label="ROC' not in html
 
+    def test_of_records_with_several_thresholds_begins_at_none_of_them(self, place: Path, tiny_model: Path) -> None:
+        options = ("--model", tiny_model, "--device", "cpu", "--threshold", "0.3")
+        invoke("predict", "x", "-o", "other.jsonl", *options)
+        lines = (place / "out.jsonl").read_text().splitlines()
+        lines[0] = (place / "other.jsonl").read_text().splitlines()[0]
+        (place / "out.jsonl").write_text("".join(f"{each}\n" for each in lines))
+        assert recorded()[0] == Exit.OK
+        html = (place / "eval.html").read_text()
+        assert '"recorded":null' in html
+        assert "Verdicts are those of 2 models or thresholds; see below." in html
+
     @pytest.mark.parametrize(
         ("target", "problem"),
         [("eval.txt", "name the page .html"), ("none/eval.html", "no directory"), ("x.html", "cannot be written")],

@@ -1,12 +1,10 @@
 """The page of an evaluation: its pictures and plots are made here, and the file is written."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import complain
+from pneumoscan.cli.pages import save_page, score_again
 from pneumoscan.evaluation import Cases, Evaluation
 from pneumoscan.heatmap import Heat
 from pneumoscan.labels import Pair, Pairing
@@ -42,7 +40,7 @@ def write_evaluation(
     mistakes = worst(pairing.scored)
     shown = [each for kind in mistakes for each in kind]
     pictures = _pictures(shown)
-    remarks = _add_heat(shown, pictures, heat, scorer)
+    remarks = _add_heat(shown, pictures, heat, scorer, quiet)
     rest = iter(pictures)
     parts = tuple(list(islice(rest, len(kind))) for kind in mistakes)
     content = render(
@@ -55,14 +53,7 @@ def write_evaluation(
         facts=facts,
         remarks=remarks,
     )
-    try:
-        replace_with(Path(os.path.realpath(target)), content)
-    except OSError as error:
-        complain(f"cannot write {target}: {error.strerror}")
-        return False
-    if not quiet:
-        complain(f"wrote {target} ({len(content) / 1e6:.1f} MB)")
-    return True
+    return save_page(target, content, quiet)
 
 
 def _pictures(mistakes: Sequence[Pair]) -> list[dict[str, str]]:
@@ -76,6 +67,7 @@ def _add_heat(
     pictures: Sequence[dict[str, str]],
     heat: Mapping[str, Heat],
     scorer: Callable[[], Scanner] | None,
+    quiet: bool,
 ) -> list[str]:
     """Adds heat layers to pictures that are shown; what is to be said of those that get none."""
     wanted = []
@@ -84,17 +76,4 @@ def _add_heat(
             picture["heat"] = heat_layer(heat[record.path])
         elif "image" in picture:
             wanted.append((record, picture))
-    if not wanted or scorer is None:
-        return []
-    scanner = scorer()
-    if not scanner.model.has_heatmap:
-        return []
-    fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]
-    again = scanner.scan_pictures((record.path for record, _ in fitting), walk=False)
-    for (record, picture), seen in zip(fitting, again, strict=True):
-        if seen.heatmap is not None and seen.record.modified == record.modified:
-            picture["heat"] = heat_layer(seen.heatmap)
-    foreign = len(wanted) - len(fitting)
-    if foreign == 1:
-        return ["1 picture has no heatmap: another model scored it."]
-    return [f"{foreign:,} pictures have no heatmap: another model scored them."] if foreign else []
+    return score_again(wanted, Path(), scorer(), quiet) if wanted and scorer is not None else []
