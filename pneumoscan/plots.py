@@ -12,8 +12,9 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pneumoscan import metrics
+from pneumoscan.curves import GRID, band, precision_on_grid, roc_on_grid
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
-from pneumoscan.metrics import BoolArray, FloatArray
+from pneumoscan.metrics import FloatArray
 
 try:
     import matplotlib as mpl
@@ -29,7 +30,6 @@ BINS = 10
 """Of the reliability diagram."""
 ZOOM, ZOOM_FROM = 0.2, 0.95
 """Side of the corner that is enlarged, and area under a curve from which on it is."""
-GRID = np.linspace(0, 1, 201)
 COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pneumoscan"}
 
@@ -50,6 +50,19 @@ def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rou
     Raises:
         OSError: a file cannot be written.
     """
+    return [
+        _save(_rendered(plot, _note(cases), format), folder / f"{name}.{format}")
+        for name, plot in _plots(cases, evaluation, rounds).items()
+    ]
+
+
+def as_svg(cases: Cases, evaluation: Evaluation, *, rounds: int = 1000) -> dict[str, str]:
+    """Draws what `draw` does, by name, as SVG of which the letters are text and the ground is transparent."""
+    with mpl.rc_context({"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none"}):
+        return {name: _rendered(plot, "", "svg").decode() for name, plot in _plots(cases, evaluation, rounds).items()}
+
+
+def _plots(cases: Cases, evaluation: Evaluation, rounds: int) -> dict[str, Callable[[Canvas], None]]:
     kinds: dict[str, Callable[[Canvas], None]] = {
         "reliability": lambda canvas: _reliability(canvas, cases, evaluation),
         "confusion": lambda canvas: _confusion(canvas, evaluation.at[0]),
@@ -60,22 +73,29 @@ def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rou
             "roc": lambda canvas: _roc(canvas, cases, evaluation, rounds),
             "precision-recall": lambda canvas: _precision_recall(canvas, cases, evaluation, rounds),
         }
-    note = f"{len(cases):,} pictures of {len(np.unique(cases.groups)):,} patients. Research use only."
-    return [_save(plot, note, folder / f"{name}.{format}") for name, plot in kinds.items()]
+    return kinds
 
 
-def _save(plot: Callable[[Canvas], None], note: str, path: Path) -> Path:
-    """Draws and writes a picture, whole or not at all, and the same for the same figures."""
+def _note(cases: Cases) -> str:
+    return f"{len(cases):,} pictures of {len(np.unique(cases.groups)):,} patients. Research use only."
+
+
+def _rendered(plot: Callable[[Canvas], None], note: str, format: str) -> bytes:
+    """Draws a picture, the same for the same figures."""
     data = io.BytesIO()
-    format = path.suffix[1:]
     with mpl.rc_context(STYLE):
         canvas = Canvas(figsize=(5.6, 6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.965)))
         plot(canvas)
         canvas.text(0.99, 0.99, note, fontsize=7.5, color=GREY, ha="right", va="top")
         canvas.savefig(data, format=format, dpi=150, metadata={"Date": None} if format == "svg" else {})
+    return data.getvalue()
+
+
+def _save(data: bytes, path: Path) -> Path:
+    """Writes a picture, whole or not at all."""
     growing = path.with_name(f".{path.name}.partial")
     try:
-        growing.write_bytes(data.getvalue())
+        growing.write_bytes(data)
         os.replace(growing, path)
     except OSError:
         growing.unlink(missing_ok=True)
@@ -117,37 +137,20 @@ def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, roun
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
 
 
-def roc_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-    """Sensitivity [len(GRID)] at these false positive rates; where the curve is vertical, its upper end."""
-    false, true, _ = roc_curve(truth, scores)
-    return np.asarray(np.interp(GRID, false, true))
-
-
-def precision_on_grid(truth: BoolArray, scores: FloatArray) -> FloatArray:
-    """Precision [len(GRID)] at the highest threshold that reaches each recall."""
-    precision, recall, _ = precision_recall_curve(truth, scores)
-    return np.asarray(precision[np.searchsorted(-recall, -GRID, side="right") - 1])
-
-
-def band(cases: Cases, curve: Callable[[BoolArray, FloatArray], FloatArray], rounds: int) -> FloatArray:
-    """The pointwise 95 % interval, [2, len(GRID)], over resampled patients, of a curve of truth and scores."""
-    draws = [
-        curve(cases.truth[at], cases.scores[at])
-        for at in metrics.resamples(cases.groups, rounds=rounds)
-        if cases.truth[at].any() and not cases.truth[at].all()
-    ]
-    return np.asarray(np.percentile(draws, (2.5, 97.5), axis=0))
-
-
 def _shade(axes: Axes, band: FloatArray) -> None:
     axes.fill_between(GRID, *band, color=BLUE, alpha=0.2, linewidth=0, label="95 % band, pointwise")
 
 
 def _mark(axes: Axes, evaluation: Evaluation, place: Callable[[dict[str, Figure]], tuple[float, float]]) -> None:
-    """Puts a mark where each threshold lies on a curve."""
+    """Puts a mark where each threshold lies on a curve, if that part of it is shown."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     for index, verdicts in enumerate(evaluation.at):
+        x, y = place(verdicts.figures)
+        if x < left or x > right or y < bottom or y > top:  # it is not clipped, and would lie beside an enlarged corner
+            continue
         axes.plot(
-            *place(verdicts.figures),
+            x,
+            y,
             linestyle="none",
             marker="oDsv^P*X"[index % 8],
             markersize=7,
@@ -223,12 +226,13 @@ def _confusion(canvas: Canvas, verdicts: Verdicts) -> None:
     counts = np.array([[verdicts.confusion[name] for name in row] for row in names])
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         share = f"\n{shares[row, column]:.1%} of {totals[row, 0]:,}" if totals[row, 0] else ""
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count:,}{share}", ha="center", va="center", color=colour, fontsize=13)
+        cell = ((column - 0.5, column + 0.5), row - 0.5, row + 0.5)
+        axes.fill_between(*cell, color=BLUE, alpha=0.6 * shares[row, column], linewidth=0)
+        axes.text(column, row, f"{count:,}{share}", ha="center", va="center", fontsize=13)
     classes = ("NORMAL", "PNEUMONIA")
+    axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5), aspect="equal")
     axes.set(xticks=(0, 1), xticklabels=classes, yticks=(0, 1), xlabel="verdict", ylabel="truth")
     axes.set_yticklabels(classes, rotation=90, va="center")
     axes.tick_params(length=0)

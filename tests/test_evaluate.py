@@ -337,7 +337,10 @@ class TestPlots:
         assert not list((place / "plots").glob(".*"))
 
 
-@pytest.mark.parametrize(("missing", "options"), [("sklearn.metrics", []), ("matplotlib", ["--plots", "plots"])])
+@pytest.mark.parametrize(
+    ("missing", "options"),
+    [("sklearn.metrics", []), ("matplotlib", ["--plots", "plots"]), ("matplotlib", ["--report", "eval.html"])],
+)
 def test_a_missing_library_is_named_with_the_way_to_get_it(
     place: Path, missing: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

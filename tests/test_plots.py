@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumoscan import evaluation, plots
+from pneumoscan import curves, evaluation, plots
 from pneumoscan.evaluation import Cases
 from tests.test_evaluation import MIXED, cases
 
@@ -63,6 +63,10 @@ def test_the_corner_of_a_curve_is_enlarged_only_where_a_good_one_lies(tmp_path: 
     assert "enlarged" not in drawn(MIXED, tmp_path)["roc"]
 
 
+def test_a_threshold_outside_the_enlarged_corner_leaves_room_for_the_plot(tmp_path: Path) -> None:
+    assert "enlarged" in drawn(cases(("n", 0.6), ("p", 0.8)), tmp_path)["roc"]  # matplotlib would warn
+
+
 def test_there_are_no_curves_of_a_single_class(tmp_path: Path) -> None:
     assert set(drawn(ONLY_NORMAL, tmp_path)) == {"reliability", "confusion", "scores"}
 
@@ -83,8 +87,8 @@ def test_the_band_encloses_the_curve_and_narrows_with_more_patients() -> None:
     rows = [("n", 0.1), ("n", 0.3), ("n", 0.7), ("p", 0.2), ("p", 0.6), ("p", 0.9)]
 
     def width(some: Cases) -> float:
-        low, high = plots.band(some, plots.roc_on_grid, rounds=200)
-        curve = plots.roc_on_grid(some.truth, some.scores)
+        low, high = curves.band(some, curves.roc_on_grid, rounds=200)
+        curve = curves.roc_on_grid(some.truth, some.scores)
         assert (low <= curve + 1e-9).all()
         assert (curve <= high + 1e-9).all()
         return float((high - low).mean())
@@ -94,6 +98,6 @@ def test_the_band_encloses_the_curve_and_narrows_with_more_patients() -> None:
 
 def test_curves_on_the_grid_are_those_of_every_threshold() -> None:
     truth, scores = np.array([False, True, False, True]), np.array([0.1, 0.4, 0.5, 0.8])
-    roc, precision = plots.roc_on_grid(truth, scores), plots.precision_on_grid(truth, scores)
+    roc, precision = curves.roc_on_grid(truth, scores), curves.precision_on_grid(truth, scores)
     assert (roc[0], roc[50], roc[99], roc[100], roc[200]) == (0.5, 0.5, 0.5, 1, 1)
     assert (precision[0], precision[100], precision[101], precision[200]) == pytest.approx((1, 1, 2 / 3, 2 / 3))

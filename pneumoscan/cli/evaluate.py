@@ -1,12 +1,10 @@
 """`pneumoscan evaluate`: tell how good verdicts are on labelled pictures."""
 
-import json
 import os
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from tqdm import tqdm
@@ -23,14 +21,18 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
+from pneumoscan.cli.pages import check_page
 from pneumoscan.cli.recorded import recorded
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.labels import LabelError, Labelled, Pair, Pairing, pair, read_labels
-from pneumoscan.records import Label, Record
+from pneumoscan.records import Record
+from pneumoscan.report.mistakes import is_wrong
 
 if TYPE_CHECKING:
     from pneumoscan.evaluation import Cases, Evaluation
+    from pneumoscan.heatmap import Heat
+    from pneumoscan.scan import Scanner, Seen
 
 
 def evaluate(
@@ -70,6 +72,22 @@ def evaluate(
     plot_format: Annotated[
         Literal["png", "svg"], typer.Option(help="What to draw them as.", rich_help_panel=RESULTS)
     ] = "png",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Make a page (.html) of it all: figures, plots, any other threshold, the worst mistakes as pictures.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    heatmaps: Annotated[
+        bool,
+        typer.Option(
+            "--heatmaps/--no-heatmaps",
+            help="Show on the page where the model found its evidence.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object in place of tables.", rich_help_panel=RESULTS)
     ] = False,
@@ -86,17 +104,19 @@ def evaluate(
     Scans the pictures, or takes the results of an earlier scan. Every figure comes with its 95 % interval and the
     number of pictures that it is about; pictures without a score are counted and named.
 
-    Exit codes: 0 everything was scored or rejected; 1 some inputs ended in an error, or a plot could not be written; 2
-    wrong usage, or no labels; 3 nothing to evaluate; 4 model or device unavailable; 129, 130 or 143 stopped by a
-    signal, without figures. Research use only; not a medical device.
+    Exit codes: 0 everything was scored or rejected; 1 some inputs ended in an error, or a plot or the page could not be
+    written; 2 wrong usage, or no labels; 3 nothing to evaluate; 4 model or device unavailable; 129, 130 or 143 stopped
+    by a signal, without figures. Research use only; not a medical device.
     """
     if wrong := [value for value in at or () if not 0 <= value <= 1]:
         misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
-    _prepare(plots)
+    _prepare(plots, report)
     known, unlabelled = _known(labels)
+    heat: dict[str, Heat] = {}
     if predictions is None:
         options = {"max_pixels": max_pixels, "batch_size": batch_size, "workers": workers}
-        records = _scan(known, quiet, model, device=device, threshold=threshold, **options)
+        scanner = load_scanner(model, device=device, threshold=threshold, **options)
+        records = _scan(known, scanner, heat if report and heatmaps else None, quiet)
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
         misuse("excludes the options of model and machine: nothing is scanned", "FILE")
     else:
@@ -105,25 +125,35 @@ def evaluate(
     if not pairing.scored:
         fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
 
-    from pneumoscan.cli.evaluation_table import as_text
+    from pneumoscan.cli.evaluation_output import as_json as to_json
+    from pneumoscan.cli.evaluation_output import as_text
     from pneumoscan.evaluation import Cases, evaluate
 
     cases = Cases.of(pairing.scored)
     evaluation = evaluate(cases, at, unscored=len(known) - len(cases))
-    say(json.dumps(_as_object(pairing, evaluation), indent=2) + "\n" if as_json else as_text(pairing, evaluation))
-    is_drawn = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
-    if pairing.failed or not is_drawn:
+    say(to_json(pairing, evaluation) if as_json else as_text(pairing, evaluation))
+    is_written = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
+    if report is not None:
+        from pneumoscan.cli.evaluation_page import write_evaluation
+
+        facts = {"Labels": labels} | ({} if predictions is None else {"Results": str(predictions)})
+        # A scan has just told where it found its evidence; what it did not, it would not tell now.
+        scorer = partial(load_scanner, None) if heatmaps and predictions is not None else None
+        is_written &= write_evaluation(report, pairing, cases, evaluation, facts, heat, scorer, quiet)
+    if pairing.failed or not is_written:
         raise typer.Exit(Exit.INPUT_ERRORS)
 
 
-def _prepare(plots: Path | None) -> None:
+def _prepare(plots: Path | None, report: Path | None) -> None:
     """Finds out what is missing before a scan takes its time."""
     try:
         import pneumoscan.evaluation
 
-        if plots is not None:
+        if plots is not None or report is not None:
             import pneumoscan.plots  # noqa: F401
-
+        if report is not None:
+            check_page(report, "--report")
+        if plots is not None:
             plots.mkdir(exist_ok=True)
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
@@ -144,15 +174,28 @@ def _known(source: str) -> tuple[list[Labelled], list[str]]:
     return known, unlabelled
 
 
-def _scan(known: list[Labelled], quiet: bool, model: Path | None, **options: Any) -> list[Record]:
+def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | None", quiet: bool) -> list[Record]:
+    """The records of the pictures; `heat`, if wanted, takes the heatmaps of wrong verdicts by path."""
     configure_messages(quiet)
     stop = StopSignal()
-    found = stop.until(load_scanner(model, **options).scan([each.path for each in known], walk=False))
-    progress = tqdm(found, total=len(known), unit=" pictures", leave=False, disable=True if quiet else None)
+    paths = [each.path for each in known]
+    found: Iterator[Record]
+    if heat is None:
+        found = scanner.scan(paths, walk=False)
+    else:
+        found = _noting_heat(known, scanner.scan_pictures(paths, walk=False), heat)
+    progress = tqdm(stop.until(found), total=len(known), unit=" pictures", leave=False, disable=True if quiet else None)
     records = list(progress)
     if stop.number:  # figures of some of the pictures would pass for those of all
         raise typer.Exit(stop.code)
     return records
+
+
+def _noting_heat(known: list[Labelled], seen: "Iterator[Seen]", heat: "dict[str, Heat]") -> Iterator[Record]:
+    for labelled, (record, _, found) in zip(known, seen, strict=True):
+        if found is not None and is_wrong(Pair(labelled, record)):
+            heat[record.path] = found.copy()  # a heatmap is a part of its whole batch
+        yield record
 
 
 def _nothing(pairing: Pairing) -> str:
@@ -187,36 +230,3 @@ def _draw(cases: "Cases", evaluation: "Evaluation", folder: Path, format: str, q
     if not quiet:
         complain(f"drew {', '.join(map(str, written))}")
     return True
-
-
-def _as_object(pairing: Pairing, evaluation: "Evaluation") -> dict[str, Any]:
-    """All of it as JSON has it; every list of paths in full."""
-
-    def by_class(labelled: Iterable[Labelled]) -> dict[str, int]:
-        counts = Counter(each.label for each in labelled)
-        return {label: counts[label] for label in Label}
-
-    def troubles(pairs: list[Pair]) -> list[dict[str, str | None]]:
-        return [
-            {"path": each.path, "label": each.label, "error": record.error, "message": record.message}
-            for each, record in pairs
-        ]
-
-    labelled = pairing.labelled
-    return {
-        "models": sorted({f"{each.record.model} {each.record.model_sha256}" for each in pairing.scored}),
-        "labelled": by_class(labelled),
-        "scored": by_class(each.labelled for each in pairing.scored),
-        "patients": len({each.group for each in labelled}),
-        "rejected": troubles(pairing.rejected),
-        "errors": troubles(pairing.failed),
-        "without_record": [each.path for each in pairing.without_record],
-        "without_label": pairing.without_label,
-        "records_replaced": pairing.repeated,
-        "figures": {name: asdict(figure) for name, figure in evaluation.figures.items()},
-        "at": [
-            asdict(each) | {"report": {k: {n: asdict(f) for n, f in row.items()} for k, row in each.report().items()}}
-            for each in evaluation.at
-        ],
-        "notice": "Research use only; not a medical device.",
-    }

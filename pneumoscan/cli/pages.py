@@ -122,6 +122,11 @@ def write_page(
     if 0 < shown < len(entries):
         notes.append(f"Only the {shown:,} most urgent rows have their picture.")
     content = render(worklist, entries, pictures, facts=facts, notes=notes, linked_images=images == "link")
+    return save_page(target, content, quiet)
+
+
+def save_page(target: Path, content: bytes, quiet: bool) -> bool:
+    """Writes a page whole, and says so unless it shall be quiet; whether it could be written."""
     try:
         replace_with(Path(os.path.realpath(target)), content)
     except OSError as error:
@@ -169,7 +174,16 @@ def _add_heat(
             picture["heat"] = heat_layer(entry.heat)
         elif "image" in picture and entry.record.label == Label.PNEUMONIA:
             wanted.append((entry.record, picture))
-    if scanner is None or not scanner.model.has_heatmap:
+    return [] if scanner is None else score_again(wanted, root, scanner, quiet)
+
+
+def score_again(
+    wanted: Sequence[tuple[Record, dict[str, str]]], root: Path, scanner: "Scanner", quiet: bool
+) -> list[str]:
+    """Adds heat layers to pictures of records of the same model; what is to be said of the others."""
+    from pneumoscan.report.pictures import heat_layer
+
+    if not scanner.model.has_heatmap:
         return []
     fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]
     again = scanner.scan_pictures((os.path.join(root, record.path) for record, _ in fitting), walk=False)

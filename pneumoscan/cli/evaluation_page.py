@@ -1,0 +1,79 @@
+"""The page of an evaluation: its pictures and plots are made here, and the file is written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from pneumoscan.cli.pages import save_page, score_again
+from pneumoscan.evaluation import Cases, Evaluation
+from pneumoscan.heatmap import Heat
+from pneumoscan.labels import Pair, Pairing
+from pneumoscan.plots import as_svg
+from pneumoscan.report.evaluation import render
+from pneumoscan.report.mistakes import worst
+from pneumoscan.report.pictures import NoPictureError, heat_layer, thumbnails
+from pneumoscan.scan import Scanner, available_cores
+
+
+def write_evaluation(
+    target: Path,
+    pairing: Pairing,
+    cases: Cases,
+    evaluation: Evaluation,
+    facts: Mapping[str, str],
+    heat: Mapping[str, Heat],
+    scorer: Callable[[], Scanner] | None,
+    quiet: bool,
+) -> bool:
+    """Makes the page and says so; whether it could be written.
+
+    Args:
+        target: the page.
+        pairing: what became of every picture.
+        cases: the scored ones.
+        evaluation: of these.
+        facts: what is to be told besides, by name.
+        heat: heatmaps of wrong verdicts by the path of their record.
+        scorer: loads what scores mistakes again that have no heatmap; None for no such thing.
+        quiet: says nothing but that it failed.
+    """
+    mistakes = worst(pairing.scored)
+    shown = [each for kind in mistakes for each in kind]
+    pictures = _pictures(shown)
+    remarks = _add_heat(shown, pictures, heat, scorer, quiet)
+    rest = iter(pictures)
+    parts = tuple(list(islice(rest, len(kind))) for kind in mistakes)
+    content = render(
+        pairing,
+        cases,
+        evaluation,
+        as_svg(cases, evaluation),
+        mistakes,
+        (parts[0], parts[1]),
+        facts=facts,
+        remarks=remarks,
+    )
+    return save_page(target, content, quiet)
+
+
+def _pictures(mistakes: Sequence[Pair]) -> list[dict[str, str]]:
+    """For each mistake what the page holds of its picture."""
+    made = thumbnails((each.record for each in mistakes), Path(), available_cores())
+    return [{"missing": str(each)} if isinstance(each, NoPictureError) else {"image": each} for each in made]
+
+
+def _add_heat(
+    mistakes: Sequence[Pair],
+    pictures: Sequence[dict[str, str]],
+    heat: Mapping[str, Heat],
+    scorer: Callable[[], Scanner] | None,
+    quiet: bool,
+) -> list[str]:
+    """Adds heat layers to pictures that are shown; what is to be said of those that get none."""
+    wanted = []
+    for (_, record), picture in zip(mistakes, pictures, strict=True):
+        if "image" in picture and record.path in heat:
+            picture["heat"] = heat_layer(heat[record.path])
+        elif "image" in picture:
+            wanted.append((record, picture))
+    return score_again(wanted, Path(), scorer(), quiet) if wanted and scorer is not None else []
