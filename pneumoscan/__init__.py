@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pneumoscan.records import Record
     from pneumoscan.scan import Scanner
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["Record", "Scanner", "__version__"]
 
 

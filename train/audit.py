@@ -51,7 +51,8 @@ class Audit:
         held_out: False when the candidate was trained on these very pictures.
         identity: of the fit (see `train.fit.identify`), or name, version and digest of a model file.
         figures: by stress, then by name: auc, auc_within (see `auc_within`), auc_change (against plain on the same
-            pictures), sensitivity, specificity, specificity_at_sensitivity_95, subtype_auc.
+            pictures), slope (see `discrimination_slope`), sensitivity, specificity, specificity_at_sensitivity_95,
+            subtype_auc.
         kept: by stress, the share of the skill on plain pictures that is left (see `skill_kept`).
         checks: what must hold.
     """
@@ -142,6 +143,7 @@ def figures_of(
         "auc_change": metrics.bootstrap(
             lambda at: metrics.roc_auc(truth[at], scores[at]) - metrics.roc_auc(truth[at], before[at]), who
         ),
+        "slope": metrics.bootstrap(lambda at: discrimination_slope(truth[at], scores[at]), who),
         "sensitivity": metrics.sensitivity(truth, answers.verdicts),
         "specificity": metrics.specificity(truth, answers.verdicts),
         "specificity_at_sensitivity_95": metrics.bootstrap(
@@ -166,6 +168,16 @@ def auc_within(truth: NDArray[np.bool_], scores: NDArray[np.floating], networks:
             pairs += weight
             won += weight * metrics.roc_auc(truth[here], scores[here])
     return won / pairs if pairs else float("nan")
+
+
+def discrimination_slope(truth: NDArray[np.bool_], scores: NDArray[np.floating]) -> float:
+    """Mean probability [N] of the ill less that of the healthy (Yates, 1982): by how much they are told apart.
+
+    An AUC ranks even scores that are all but equal; this shows that they are. Not a number when a class is missing.
+    """
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float(scores[truth].mean() - scores[~truth].mean())
 
 
 def skill_kept(answers: Answers, plain: Answers, targets: NDArray[np.intp], groups: NDArray[np.str_]) -> Interval:

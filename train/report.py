@@ -15,6 +15,7 @@ from train.shortcuts import Shortcut
 COLUMNS = {
     "auc": "AUC",
     "auc_within": "AUC within networks",
+    "slope": "discrimination slope",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "specificity_at_sensitivity_95": "spec. at sens. 0.95",
@@ -43,7 +44,8 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "random.",
         "95 % intervals: bootstrap over patients, Wilson for sensitivity and specificity. These two are at the card's",
         "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
-        "same network scored. Change: of the AUC, against plain on the same pictures.",
+        "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of the",
+        "AUC, against plain on the same pictures.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
@@ -135,7 +137,8 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         "What the networks of the folds rely on, out of fold as above: pictures changed in one way each. *plain* and",
         f"*stressed* are measured on {content['pictures']:,} pictures, the rest on {content['sample']:,} of these, of",
         "patients drawn at random. *AUC within networks*: over pairs of pictures that the same network scored.",
-        "*Change*: of the AUC against plain on the same pictures.",
+        "*Discrimination slope*: mean probability of the ill less that of the healthy; an AUC ranks even scores that",
+        "are all but equal. *Change*: of the AUC against plain on the same pictures.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " | change |",
         "|---|" + "---|" * (len(COLUMNS) + 1),

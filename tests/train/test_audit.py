@@ -209,6 +209,7 @@ class TestFigures:
             "auc": 0.75,
             "auc_within": 0.75,
             "auc_change": -0.25,
+            "slope": pytest.approx(0.3),
             "sensitivity": 0.5,
             "specificity": 0.5,
             "specificity_at_sensitivity_95": 0.5,  # the threshold is then 0.4
