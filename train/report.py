@@ -44,8 +44,8 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "random.",
         "95 % intervals: bootstrap over patients, Wilson for sensitivity and specificity. These two are at the card's",
         "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
-        "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of the",
-        "AUC, against plain on the same pictures.",
+        "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of",
+        "the AUC, against plain on the same pictures.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
