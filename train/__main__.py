@@ -155,7 +155,7 @@ def export(
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/lite0.onnx"),
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
-    version: Annotated[str, typer.Option(help="Of the model.")] = "1.1.0",
+    version: Annotated[str, typer.Option(help="Of the model.")] = "2.0.0",
     source: Annotated[
         str,
         typer.Option(
