@@ -161,10 +161,7 @@ def _pictures(
         ]
     shown = [entry.record for entry in entries[:thumbnails] if entry.record.status != Status.ERROR]
     made = pictures.thumbnails(shown, root, available_cores())
-    found = [
-        {"missing": str(each)} if isinstance(each, pictures.NoPictureError) else {"image": each}
-        for each in tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None)
-    ]
+    found = list(tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None))
     return found + [{} for _ in entries[len(found) :]]
 
 
