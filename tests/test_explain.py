@@ -39,7 +39,7 @@ class TestASheet:
         flat("x/a.png", 204)
         result = explain("x/a.png")
         assert (result.returncode, result.stdout) == (0, "")
-        assert result.stderr == "wrote a.png.explain.png\n"
+        assert result.stderr == "pneumoscan: wrote a.png.explain.png\n"
         with Image.open(tmp_path / "a.png.explain.png") as sheet:
             assert (sheet.width, sheet.mode) == (WIDTH, "RGB")
 
@@ -70,7 +70,7 @@ class TestASheet:
         assert result.stderr.splitlines() == [
             "pneumoscan: bad\\x1b.png: not_an_image: the file is not a JPEG or PNG picture",
             "pneumoscan: gone.png: not_found: no such file",
-            "wrote good.png.explain.png",
+            "pneumoscan: wrote good.png.explain.png",
         ]
 
     def test_that_cannot_be_written_is_told(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
