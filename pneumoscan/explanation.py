@@ -1,5 +1,6 @@
 """All that is known of one picture and its verdict on one sheet. Knows nothing of files to write."""
 
+import math
 import os
 from dataclasses import dataclass
 
@@ -115,11 +116,13 @@ class Column:
             self._axis("probability of pneumonia", record.probability, zones, record.threshold)
             self._legend(f"threshold {record.threshold:g}; yellow: review, {low:g} to {high:g}")
         score, refused = record.outlier_score, card.outlier_threshold
-        if score is not None and refused is not None:
+        if score is not None and refused is not None and math.isfinite(score):
             unfamiliar = refused if card.unfamiliar_threshold is None else card.unfamiliar_threshold
             self.y += 8
-            end = max(1.5 * refused, 1.05 * score)
-            self._axis("outlier score", score, [(unfamiliar, WELL), (refused, DOUBTFUL), (end, ILL)])
+            start, end = min(0.0, unfamiliar, score), max(refused, score)
+            room = (refused - start) / 2 or 1.0
+            zones = [(unfamiliar, WELL), (refused, DOUBTFUL), (max(refused + room, end + room / 10), ILL)]
+            self._axis("outlier score", score, zones, start=start)
             self._legend(f"yellow: unfamiliar, above {unfamiliar:g}; red: rejected, above {refused:g}")
 
     def _bars(self, record: Record) -> None:
@@ -138,19 +141,31 @@ class Column:
             write(self.draw, (self.left + SIDE, self.y), f"{share:.1%}", 15, TEXT, "rm")
             self.y += 30
 
-    def _axis(self, title: str, value: float, zones: list[tuple[float, str]], line: float | None = None) -> None:
-        """A coloured axis from 0 to the last zone's end, with a mark at the value and perhaps a line."""
+    def _axis(
+        self,
+        title: str,
+        value: float,
+        zones: list[tuple[float, str]],
+        line: float | None = None,
+        *,
+        start: float = 0.0,
+    ) -> None:
+        """A coloured axis from `start` to the last zone's end, with a mark at the value and perhaps a line."""
         self.y += 36
         write(self.draw, (self.left, self.y), title, 15, MUTED)
         write(self.draw, (self.left + SIDE, self.y), f"{value:.3f}", 15, TEXT, "rs")
-        scale, start, self.y = SIDE / zones[-1][0], float(self.left), self.y + 22
+        self.y += 22
+
+        def place(at: float) -> float:
+            return self.left + (at - start) / (zones[-1][0] - start) * SIDE
+
+        left = place(start)
         for end, tint in zones:
-            stop = self.left + end * scale
-            self.draw.rectangle((start, self.y, stop, self.y + 7), fill=tint)
-            start = stop
+            self.draw.rectangle((left, self.y, place(end), self.y + 7), fill=tint)
+            left = place(end)
         if line is not None:
-            self.draw.line((self.left + line * scale, self.y - 4, self.left + line * scale, self.y + 11), TEXT, 2)
-        x = self.left + min(max(value, 0) * scale, SIDE)
+            self.draw.line((place(line), self.y - 4, place(line), self.y + 11), TEXT, 2)
+        x = place(value)
         self.draw.polygon([(x - 7, self.y - 11), (x + 7, self.y - 11), (x, self.y)], fill=TEXT)
 
     def _legend(self, text: str) -> None:

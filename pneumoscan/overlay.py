@@ -1,12 +1,14 @@
 """An X-ray under its heatmap with scale and caption, as one picture. Knows nothing of files to write."""
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pneumoscan import decode, drawing, heatmap
 from pneumoscan.decode import DecodeError
-from pneumoscan.records import Label, Record, Status
+from pneumoscan.records import Label, Record, Status, timestamp
 
 LONGEST, SHORTEST = 1024, 512
 """Pixels of a picture's longer side in an overlay: larger ones are reduced, smaller ones enlarged."""
@@ -61,7 +63,8 @@ def original(
 ) -> NDArray[np.uint8]:
     """The picture of a record at its true aspect ratio, uint8 [H, W], the longer side `SHORTEST` to `longest` pixels.
 
-    The file is read again, since the network's input is coarse; if that fails by now, that input must do.
+    The file is read again, since the network's input is coarse. If that fails by now, or the file is another one, that
+    input must do.
 
     Args:
         record: of a picture that was decoded.
@@ -69,11 +72,12 @@ def original(
         longest: pixels of the longer side at most.
         max_pixels: as of `decode.decode`.
     """
-    try:
-        picture = decode.decode(decode.read(record.path).data, max_pixels=max_pixels)
-        grey, width, height = picture.pixels, picture.width, picture.height
-    except DecodeError:
-        grey, width, height = pixels, record.width or len(pixels), record.height or len(pixels)
+    grey, width, height = pixels, record.width or len(pixels), record.height or len(pixels)
+    with suppress(DecodeError):
+        file = decode.read(record.path)
+        if record.modified in (None, timestamp(file.modified)):
+            picture = decode.decode(file.data, max_pixels=max_pixels)
+            grey, width, height = picture.pixels, picture.width, picture.height
     factor = min(longest, max(SHORTEST, width, height)) / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))

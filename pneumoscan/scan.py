@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 from pneumoscan import decode
 from pneumoscan.decode import DecodeError, Picture
 from pneumoscan.model import Device, Model
-from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
+from pneumoscan.records import ErrorCode, Record, Status, timestamp
 from pneumoscan.sources import find_files
+from pneumoscan.verdict import Score, verdict
 
-DECIMALS = 6
-"""Digits after the point in probabilities and scores."""
 DEFAULT_BATCH_SIZE = 16
 BATCHES_AHEAD = 2
 """Batches decoded before their turn, and batches waiting to be judged: enough to keep both busy, little to hold."""
-
-UNFAMILIAR = "unfamiliar"
-"""Message of a picture that is judged, but so unlike the training pictures that a person must look."""
 
 LARGE_FILE = 32 * 1024**2
 """Bytes beyond which files are read one at a time. Radiographs have a few megabytes at most."""
@@ -45,16 +41,6 @@ class Input(NamedTuple):
     result: Picture | DecodeError
     bytes: int | None = None
     modified: str | None = None
-
-
-class Score(NamedTuple):
-    """What the network says of one picture: probabilities float32 [3] by `model.CLASSES`, the outlier score, and the
-    heatmap where it was asked for.
-    """
-
-    probabilities: NDArray[np.float32]
-    outlier: float | None
-    heatmap: NDArray[np.float32] | None
 
 
 class Seen(NamedTuple):
@@ -203,12 +189,30 @@ class Scanner:
         seen = []
         for each in batch:
             if isinstance(each.result, DecodeError):
-                seen.append(Seen(self._failure(each, each.result), None, None))
+                seen.append(Seen(self._record(each, None), None, None))
             else:
                 score = next(scores)
                 heatmap = None if isinstance(score, str) else score.heatmap
-                seen.append(Seen(self._verdict(each, each.result, score), each.result.pixels, heatmap))
+                seen.append(Seen(self._record(each, score), each.result.pixels, heatmap))
         return seen
+
+    def _record(self, file: Input, score: Score | str | None) -> Record:
+        """The record of a file, with its score, the sentence why there is none, or neither where it was not decoded."""
+        found = file.result
+        new = partial(
+            self._new_record,
+            path=file.path,
+            width=found.width,
+            height=found.height,
+            bytes=file.bytes,
+            modified=file.modified,
+        )
+        if isinstance(found, DecodeError):
+            return new(status=Status.ERROR, error=found.code, message=str(found))
+        new = partial(new, device=self.model.device)
+        if not isinstance(score, Score):
+            return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)
+        return verdict(new, score, self.model.card, self.threshold)
 
     def _predict(self, images: NDArray[np.uint8], heatmaps: bool) -> list[Score | str]:
         """One prediction, or the sentence why there is none, for each picture.
@@ -235,68 +239,6 @@ class Scanner:
             else "the network's answer is not a number"
             for i in range(len(images))
         ]
-
-    def _failure(self, file: Input, error: DecodeError) -> Record:
-        return self._new_record(
-            path=file.path,
-            bytes=file.bytes,
-            modified=file.modified,
-            status=Status.ERROR,
-            error=error.code,
-            message=str(error),
-            width=error.width,
-            height=error.height,
-        )
-
-    def _verdict(self, file: Input, picture: Picture, score: Score | str) -> Record:
-        """The record of a decoded picture."""
-        new = partial(
-            self._new_record,
-            path=file.path,
-            width=picture.width,
-            height=picture.height,
-            bytes=file.bytes,
-            modified=file.modified,
-            device=self.model.device,
-        )
-        if isinstance(score, str):
-            return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)
-        card = self.model.card
-        outlier = None if score.outlier is None else round(score.outlier, DECIMALS)
-        if outlier is not None and card.outlier_threshold is not None and outlier > card.outlier_threshold:
-            return new(
-                status=Status.REJECTED,
-                error=ErrorCode.NOT_A_CHEST_XRAY,
-                message="does not look like a chest X-ray that the model may judge",
-                outlier_score=outlier,
-            )
-        # Rounded before they are compared, so that label, subtype and review can be retraced from the record.
-        probability = round(float(score.probabilities[1]) + float(score.probabilities[2]), DECIMALS)
-        normal, bacterial, viral = (round(float(p), DECIMALS) for p in score.probabilities)
-        ill = probability >= self.threshold
-        low, high = card.review_band
-        unfamiliar = (
-            outlier is not None and card.unfamiliar_threshold is not None and outlier > card.unfamiliar_threshold
-        )
-        return new(
-            status=Status.OK,
-            label=Label.PNEUMONIA if ill else Label.NORMAL,
-            probability=probability,
-            p_normal=normal,
-            p_bacterial=bacterial,
-            p_viral=viral,
-            subtype=_subtype(bacterial, viral, card.subtype_threshold) if ill else None,
-            review=unfamiliar or low <= probability <= high,
-            outlier_score=outlier,
-            message=UNFAMILIAR if unfamiliar else None,
-        )
-
-
-def _subtype(bacterial: float, viral: float, threshold: float) -> Subtype | None:
-    """The likelier kind of a pneumonia, or None where its share of the two probabilities is below `threshold`."""
-    if max(bacterial, viral) < threshold * (bacterial + viral):
-        return None
-    return Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL
 
 
 def _is_large(path: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from pneumoscan import evaluation, plots
@@ -283,10 +284,8 @@ class TestScans:
         flat("x/a.png", 51)
         flat("x/b.png", 204)
         (tmp_path / "x" / "labels.csv").write_text("path,label\na.png,normal\nb.png,viral\n")
-        result = run(
-            "evaluate", tmp_path / "x" / "labels.csv", "--model", tiny_model, "--device", "cpu", "-q", "--json"
-        )
-        assert (result.returncode, result.stderr) == (Exit.OK, "")
+        result = run("evaluate", tmp_path / "x" / "labels.csv", "--model", tiny_model, "-q", "--json")
+        assert (result.returncode, result.stderr) == (Exit.OK, "")  # not even that there is no GPU
         assert json.loads(result.stdout)["figures"]["roc_auc"]["value"] == 1
 
     def test_without_a_model_end_as_everywhere(self, place: Path) -> None:
@@ -310,6 +309,15 @@ class TestScans:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+        assert (code, stdout) == (Exit.INTERRUPTED, "")
+
+    def test_that_are_interrupted_after_the_scan_give_none_either(
+        self, place: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in "abcd":
+            Image.new("L", (40, 30), 100).save(place / f"{name}.jpg", "PNG")
+        monkeypatch.setattr(evaluation, "evaluate", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        code, stdout, _ = evaluate("labels.csv", "--model", str(tiny_model), "--device", "cpu")
         assert (code, stdout) == (Exit.INTERRUPTED, "")
 
 

@@ -1,9 +1,11 @@
 """`explain`: a sheet for each picture, never over a picture, and a reason where there is none."""
 
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +39,7 @@ class TestASheet:
         flat("x/a.png", 204)
         result = explain("x/a.png")
         assert (result.returncode, result.stdout) == (0, "")
-        assert result.stderr == "wrote a.png.explain.png\n"
+        assert result.stderr == "pneumoscan: wrote a.png.explain.png\n"
         with Image.open(tmp_path / "a.png.explain.png") as sheet:
             assert (sheet.width, sheet.mode) == (WIDTH, "RGB")
 
@@ -68,7 +70,7 @@ class TestASheet:
         assert result.stderr.splitlines() == [
             "pneumoscan: bad\\x1b.png: not_an_image: the file is not a JPEG or PNG picture",
             "pneumoscan: gone.png: not_found: no such file",
-            "wrote good.png.explain.png",
+            "pneumoscan: wrote good.png.explain.png",
         ]
 
     def test_that_cannot_be_written_is_told(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
@@ -165,6 +167,16 @@ class TestTheDrawing:
         record, pixels, heat = seen("a.png")
         assert pixels is not None
         assert explanation(record, CARD, np.zeros(size, np.uint8), pixels, heat).width == WIDTH
+
+    @pytest.mark.parametrize(
+        ("score", "refused", "unfamiliar"),
+        [(0.0, 0.0, None), (-3.0, -1.0, -2.0), (2.0, 1.0, -1.0), (math.nan, 1.0, None), (math.inf, 1.0, None)],
+    )
+    def test_bears_any_outlier_score_and_limits(self, score: float, refused: float, unfamiliar: float | None) -> None:
+        record, pixels, heat = seen("a.png", outlier_score=score)
+        assert pixels is not None
+        card = replace(CARD, outlier_threshold=refused, unfamiliar_threshold=unfamiliar)
+        assert explanation(record, card, pixels, pixels, heat).width == WIDTH
 
     def test_shows_no_heat_of_a_rejected_picture(self) -> None:
         record, pixels, heat = seen("a.png", status=Status.REJECTED, label=None, probability=None)

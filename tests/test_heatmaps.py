@@ -196,6 +196,11 @@ class TestPredict:
 
 
 class TestDrawing:
+    def test_leaves_out_what_the_model_may_not_judge(self, tmp_path: Path) -> None:
+        rejected = seen("gone.png", status=Status.REJECTED, label=None, probability=None)
+        assert list(Heatmaps(tmp_path / "out", "all", []).draw(iter([rejected]), 1)) == [rejected.record]
+        assert pictures(tmp_path / "out") == set()
+
     def test_bears_a_failure_without_a_file_name(self, tmp_path: Path) -> None:
         failure = Record(path=".", status=Status.ERROR, model="tiny", model_sha256="0", threshold=0.5)
         drawing = Heatmaps(tmp_path / "out", "all", [])
@@ -217,7 +222,7 @@ class TestDrawing:
         assert found == list(scanner.scan("x"))
         assert (drawing.written, drawing.failed) == (20, 0)
 
-    def test_holds_a_bounded_number_of_pictures(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_holds_a_bounded_number_of_pictures(self, tmp_path: Path) -> None:
         taken = 0
 
         def endless() -> Iterator[Seen]:
@@ -232,9 +237,7 @@ class TestDrawing:
         assert taken <= 5 + heatmaps.AHEAD
         records.close()
 
-    def test_of_one_file_under_two_names_draws_one_after_the_other(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_of_one_file_under_two_names_draws_one_after_the_other(self, tmp_path: Path) -> None:
         same = [seen("gone.png"), seen("./gone.png"), seen(".//gone.png")] * 5
         drawing = Heatmaps(tmp_path / "out", "all", [])
         assert [record.path for record in drawing.draw(iter(same), 1)] == [each.record.path for each in same]
@@ -270,6 +273,12 @@ class TestAnOverlay:
         Image.new("L", (3000, 1500), 90).save(path)
         grey = overlay.original(seen(str(path)).record, np.zeros((SIZE, SIZE), np.uint8))
         assert (grey.shape, int(grey.min()), int(grey.max())) == ((512, 1024), 90, 90)
+
+    def test_of_a_file_that_has_changed_shows_what_the_verdict_is_about(self, flat: Flat) -> None:
+        path = str(flat("a.png", 90))
+        record = seen(path, modified="2001-01-01T00:00:00.000000000Z").record
+        grey = overlay.original(record, np.full((SIZE, SIZE), 7, np.uint8))
+        assert (grey.shape, int(grey.min()), int(grey.max())) == ((256, 512), 7, 7)
 
     def test_of_a_file_that_is_gone_shows_what_the_model_saw_at_its_true_shape(self) -> None:
         record, pixels, _ = seen("gone.png")

@@ -310,6 +310,21 @@ class TestPredictWithAReport:
         assert "1 scanned" in result.stderr
         assert ["heat" in row for row in rows_of(tmp_path / "r.html").values()] == [True, True]
 
+    def test_has_them_whatever_the_output_is_called_and_goes_on_beside(
+        self, predict: Run, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 204)
+        outputs = ("-o", os.devnull, "-o", "o.txt", "--format", "jsonl")
+        predict("x", *outputs, cwd=tmp_path)
+        result = predict("x", *outputs, "--resume", "--report", "r.html", cwd=tmp_path)
+        assert (result.returncode, list(rows_of(tmp_path / "r.html"))) == (Exit.OK, ["x/a.png"])
+
+    def test_does_not_scan_its_own_page(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        arguments = ("x", "--include", "*", "--report", "x/r.html")
+        first, second = (predict(*arguments, cwd=tmp_path) for _ in range(2))
+        assert (second.returncode, second.stdout) == (Exit.OK, first.stdout)
+
     def test_keeps_the_records_where_the_page_cannot_be_written(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         (tmp_path / ".r.html.new").mkdir()
         result = predict(flat("a.png", 204), "-o", tmp_path / "o.csv", "--report", tmp_path / "r.html")

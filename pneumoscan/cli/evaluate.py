@@ -111,6 +111,7 @@ def evaluate(
     if wrong := [value for value in at or () if not 0 <= value <= 1]:
         misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
     _prepare(plots, report)
+    configure_messages(quiet)
     known, unlabelled = _known(labels)
     heat: dict[str, Heat] = {}
     if predictions is None:
@@ -118,7 +119,7 @@ def evaluate(
         scanner = load_scanner(model, device=device, threshold=threshold, **options)
         records = _scan(known, scanner, heat if report and heatmaps else None, quiet)
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
-        misuse("excludes the options of model and machine: nothing is scanned", "FILE")
+        misuse("excludes the options of model and machine: nothing is scanned", "--predictions")
     else:
         records = list(recorded(predictions, "--predictions"))
     pairing = pair(known, records, unlabelled)
@@ -176,7 +177,6 @@ def _known(source: str) -> tuple[list[Labelled], list[str]]:
 
 def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | None", quiet: bool) -> list[Record]:
     """The records of the pictures; `heat`, if wanted, takes the heatmaps of wrong verdicts by path."""
-    configure_messages(quiet)
     stop = StopSignal()
     paths = [each.path for each in known]
     found: Iterator[Record]
@@ -186,6 +186,7 @@ def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | No
         found = _noting_heat(known, scanner.scan_pictures(paths, walk=False), heat)
     progress = tqdm(stop.until(found), total=len(known), unit=" pictures", leave=False, disable=True if quiet else None)
     records = list(progress)
+    stop.release()
     if stop.number:  # figures of some of the pictures would pass for those of all
         raise typer.Exit(stop.code)
     return records

@@ -11,7 +11,7 @@ from pneumoscan.labels import Pair, Pairing
 from pneumoscan.plots import as_svg
 from pneumoscan.report.evaluation import render
 from pneumoscan.report.mistakes import worst
-from pneumoscan.report.pictures import NoPictureError, heat_layer, thumbnails
+from pneumoscan.report.pictures import heat_layer, thumbnails
 from pneumoscan.scan import Scanner, available_cores
 
 
@@ -39,7 +39,7 @@ def write_evaluation(
     """
     mistakes = worst(pairing.scored)
     shown = [each for kind in mistakes for each in kind]
-    pictures = _pictures(shown)
+    pictures = list(thumbnails((each.record for each in shown), Path(), available_cores()))
     remarks = _add_heat(shown, pictures, heat, scorer, quiet)
     rest = iter(pictures)
     parts = tuple(list(islice(rest, len(kind))) for kind in mistakes)
@@ -54,12 +54,6 @@ def write_evaluation(
         remarks=remarks,
     )
     return save_page(target, content, quiet)
-
-
-def _pictures(mistakes: Sequence[Pair]) -> list[dict[str, str]]:
-    """For each mistake what the page holds of its picture."""
-    made = thumbnails((each.record for each in mistakes), Path(), available_cores())
-    return [{"missing": str(each)} if isinstance(each, NoPictureError) else {"image": each} for each in made]
 
 
 def _add_heat(

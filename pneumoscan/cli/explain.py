@@ -13,7 +13,6 @@ from pneumoscan.cli.exits import Exit, complain, misuse, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelFile, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.formats import printable
 from pneumoscan.records import Status
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def explain(
         if preview and sys.stdout.isatty():
             say(_preview(seen))
         if not quiet:
-            typer.echo(f"wrote {printable(str(target))}", err=True)
+            complain(f"wrote {target}")
     if stop.number:
         raise typer.Exit(stop.code)
     if failed:

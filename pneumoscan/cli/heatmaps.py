@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
-from pneumoscan.records import Label, Record
+from pneumoscan.records import Label, Record, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Heatmaps:
 
         Args:
             folder: where the overlays go.
-            which: pictures called PNEUMONIA, those for review, or all that got a heatmap.
+            which: pictures called PNEUMONIA, those for review, or all that were scored.
             inputs: named files and directories.
 
         Raises:
@@ -111,7 +111,7 @@ class Heatmaps:
 
     def _wants(self, record: Record) -> bool:
         if self._which == "all":
-            return True
+            return record.status is Status.OK  # of the others the model may not judge
         return record.review if self._which == "review" else record.label is Label.PNEUMONIA
 
     def _draw(

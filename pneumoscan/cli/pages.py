@@ -41,25 +41,35 @@ class ScanPage:
         from pneumoscan.report.worklist import Worklist
 
         check_page(target, "--report")
-        if any(os.path.realpath(target) == os.path.realpath(output) for output in outputs if output != STDOUT):
+        self._place = os.path.realpath(target)
+        if any(self._place == os.path.realpath(output) for output in outputs if output != STDOUT):
             misuse(f"{target} is named twice", "--report")
         self._target = target
         self._worklist = Worklist()
         # A scan that goes on knows of earlier records only what is done: the page is made of the whole output.
-        files = [path for path, format in outputs.items() if format in RESUMABLE and path != STDOUT]
-        self._file = files[0] if resume and files else None
-        self.wants_heat = self._file is None
+        files = [
+            (path, format)
+            for path, format in outputs.items()
+            if format in RESUMABLE and path != STDOUT and is_file(path)
+        ]
+        self._earlier = files[0] if resume and files else None
+        self.wants_heat = self._earlier is None
+
+    def owns(self, path: str) -> bool:
+        """Whether an input is the page, as an earlier scan has made it."""
+        return os.path.basename(path) == self._target.name and os.path.realpath(path) == self._place
 
     def add(self, record: Record, heat: "Heat | None") -> None:
         """Takes a record, and the heatmap of its picture where there is one."""
-        if self._file is None:
+        if self._earlier is None:
             self._worklist.add(record, heat)
 
     def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool) -> bool:
         """Makes the page, unless there is no record; whether it could be written."""
-        if self._file is not None and self._file.exists():
+        if self._earlier is not None and self._earlier[0].exists():
+            file, format = self._earlier
             try:
-                for record in latest(self._file, "--report"):
+                for record in latest(file, "--report", format):
                     self._worklist.add(record)
             except typer.BadParameter as error:  # the records of this scan are written all the same
                 complain(f"cannot make {self._target}: {error.message}")
@@ -151,10 +161,7 @@ def _pictures(
         ]
     shown = [entry.record for entry in entries[:thumbnails] if entry.record.status != Status.ERROR]
     made = pictures.thumbnails(shown, root, available_cores())
-    found = [
-        {"missing": str(each)} if isinstance(each, pictures.NoPictureError) else {"image": each}
-        for each in tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None)
-    ]
+    found = list(tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None))
     return found + [{} for _ in entries[len(found) :]]
 
 

@@ -155,7 +155,7 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        to_do = _to_do(inputs, scanner, outputs, drawing, counts)
+        to_do = _to_do(inputs, scanner, outputs, drawing, page, counts)
         records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
@@ -264,13 +264,19 @@ def _records(
 
 
 def _to_do(
-    inputs: Iterator[str], scanner: "Scanner", outputs: Outputs, drawing: Heatmaps | None, counts: Counts
+    inputs: Iterator[str],
+    scanner: "Scanner",
+    outputs: Outputs,
+    drawing: Heatmaps | None,
+    page: ScanPage | None,
+    counts: Counts,
 ) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
     with closing(Seen()) as seen:
         for path in inputs:
-            if seen.add(path) and not outputs.owns(path) and not (drawing and drawing.holds(path)):
+            is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
+            if seen.add(path) and not is_own:
                 if outputs.is_done(path, settings):
                     counts.done += 1
                 else:

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from pneumoscan.cli.exits import Exit, fail, misuse
 from pneumoscan.cli.validate import rows
-from pneumoscan.formats import SUFFIXES
+from pneumoscan.formats import SUFFIXES, Format
 from pneumoscan.ledger import temporary_database
 from pneumoscan.records import Record
 from pneumoscan.schema import problems
 
 
-def recorded(file: Path, option: str) -> Iterator[Record]:
-    """Streams the records of a file, which the user named with `option`.
+def recorded(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
+    """Streams the records of a file, which the user named with `option`; its suffix tells the format unless given.
 
     Raises:
         typer.BadParameter: it cannot be read, or holds something else.
         typer.Exit: a library is missing.
     """
-    format = SUFFIXES.get(file.suffix.lower())
+    format = format or SUFFIXES.get(file.suffix.lower())
     if format is None:
         misuse(f"{file} is none of {', '.join(SUFFIXES)}", option)
     try:
@@ -36,7 +36,7 @@ def recorded(file: Path, option: str) -> Iterator[Record]:
         fail(str(error), Exit.USAGE)
 
 
-def latest(file: Path, option: str) -> Iterator[Record]:
+def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
     """Streams as `recorded`, but of each path the last record alone, in a file that may have grown meanwhile.
 
     A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
@@ -44,11 +44,11 @@ def latest(file: Path, option: str) -> Iterator[Record]:
     with closing(temporary_database()) as places:
         places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
         places.execute("BEGIN")
-        for place, record in enumerate(recorded(file, option)):
+        for place, record in enumerate(recorded(file, option, format)):
             places.execute(
                 "INSERT OR REPLACE INTO last VALUES (?, ?)", [record.path.encode("utf-8", "surrogatepass"), place]
             )
-        for place, record in enumerate(recorded(file, option)):
+        for place, record in enumerate(recorded(file, option, format)):
             key = record.path.encode("utf-8", "surrogatepass")
             if places.execute("SELECT 1 FROM last WHERE path = ? AND place = ?", [key, place]).fetchone():
                 yield record

@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pneumoscan.cli.exits import Exit
 
@@ -25,10 +25,11 @@ class StopSignal:
     def __init__(self) -> None:
         self.number = 0
         self._waiting = False
+        self._before: dict[int, Any] = {}
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._note)
 
     @property
     def code(self) -> Exit:
@@ -51,6 +52,11 @@ class StopSignal:
             self._waiting = False
         except _Stopped:
             pass
+
+    def release(self) -> None:
+        """From here on signals do what they did before: end the program at once."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.number = number

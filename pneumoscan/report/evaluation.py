@@ -1,18 +1,16 @@
 """The page of an evaluation: headline, figures, threshold explorer, plots, gallery of mistakes, facts, as HTML."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from string import Template
 
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
 from pneumoscan.evaluation_words import OF_SCORES, left_out, notes, opening, shown, threshold, written
-from pneumoscan.formats import printable
 from pneumoscan.labels import Pair, Pairing
 from pneumoscan.report.charts import inline
 from pneumoscan.report.explorer import histogram, score_counts
 from pneumoscan.report.mistakes import gallery
-from pneumoscan.report.page import asset, page
+from pneumoscan.report.page import asset, list_of_facts, page, text
 
 NAMED = 200
 """Pictures of each kind without figures that are named; all of them are in the JSON."""
@@ -51,29 +49,24 @@ def render(
     """
     recorded = evaluation.at[0].threshold
     main = Template(asset("evaluation.html")).substitute(
-        opening="".join(f"<p>{_text(sentence)}</p>" for sentence in (*opening(pairing), _verdicts(pairing))),
+        opening="".join(f"<p>{text(sentence)}</p>" for sentence in (*opening(pairing), _verdicts(pairing))),
         tiles=_tiles(pairing, evaluation),
         of_scores=_of_scores(evaluation),
         of_verdicts=_of_verdicts(evaluation.at),
-        notes="".join(f"<p>{_text(note)}</p>" for note in notes(pairing, evaluation)),
+        notes="".join(f"<p>{text(note)}</p>" for note in notes(pairing, evaluation)),
         histogram=histogram(cases, recorded),
         plots="".join(_plot(name, plots[name], evaluation) for name in PLOTS if name in plots),
         mistakes="".join(
             _gallery(what, evaluation.at[0].confusion[name], name.replace("_", " "), some, of)
             for (name, what), some, of in zip(MISTAKES.items(), mistakes, pictures, strict=True)
         ),
-        remarks="".join(f'<p class="note">{_text(remark)}</p>' for remark in remarks),
+        remarks="".join(f'<p class="note">{text(remark)}</p>' for remark in remarks),
         left_out=_left_out(pairing),
         facts=_facts(pairing, facts),
     )
     thresholds = [each.threshold for each in evaluation.at if each.threshold is not None]
     data = {"explorer": score_counts(cases, thresholds) | {"recorded": recorded}}
     return page("Evaluation", main, data=data, styles=["evaluation.css"], scripts=["evaluation.js"])
-
-
-def _text(text: str) -> str:
-    """Text, inert whatever it holds."""
-    return escape(printable(text))
 
 
 def _runs(pairing: Pairing) -> list[tuple[str, str, float]]:
@@ -199,7 +192,7 @@ def _left_out(pairing: Pairing) -> str:
     for what, lines in left_out(pairing).items():
         if lines:
             more = [f"… and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else []
-            items = "".join(f"<li>{_text(line)}</li>" for line in (*lines[:NAMED], *more))
+            items = "".join(f"<li>{text(line)}</li>" for line in (*lines[:NAMED], *more))
             parts.append(f"<details><summary>{len(lines):,} {what}</summary><ul>{items}</ul></details>")
     return "".join(parts) or '<p class="muted">Everything that is labelled was scored.</p>'
 
@@ -215,5 +208,4 @@ def _facts(pairing: Pairing, facts: Mapping[str, str]) -> str:
     if pairing.repeated:
         told.append(("Records replaced", f"{pairing.repeated:,}, by later ones of the same path"))
     told += facts.items()
-    told.append(("Page made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"))
-    return "".join(f"<div><dt>{_text(name)}</dt><dd>{_text(text)}</dd></div>" for name, text in told)
+    return list_of_facts(told)

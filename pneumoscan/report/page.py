@@ -8,10 +8,13 @@ which scripts make text (`textContent`), never HTML.
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from html import escape
 from importlib import resources
 from string import Template
+
+from pneumoscan.formats import printable
 
 NOTICE = "Research use only. Not a medical device."
 
@@ -45,6 +48,17 @@ $data<script>$script</script>
 def asset(name: str) -> str:
     """The text of a file that lies beside this module."""
     return (resources.files("pneumoscan.report") / name).read_text("utf-8")
+
+
+def text(words: str) -> str:
+    """Text from outside as HTML, inert whatever it holds."""
+    return escape(printable(words))
+
+
+def list_of_facts(told: Iterable[tuple[str, str]]) -> str:
+    """Names and what is told of them as the content of a list of facts, which ends with when the page was made."""
+    made = ("Page made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    return "".join(f"<div><dt>{text(name)}</dt><dd>{text(words)}</dd></div>" for name, words in (*told, made))
 
 
 def page(

@@ -25,14 +25,14 @@ class NoPictureError(Exception):
     """There is nothing to show; the message says why."""
 
 
-def thumbnails(records: Iterable[Record], root: Path, threads: int) -> Iterator[str | NoPictureError]:
-    """For each record, in order, its picture as a data URL, or why there is none."""
+def thumbnails(records: Iterable[Record], root: Path, threads: int) -> Iterator[dict[str, str]]:
+    """For each record, in order, its picture as a data URL under `image`, or why there is none under `missing`."""
 
-    def one(record: Record) -> str | NoPictureError:
+    def one(record: Record) -> dict[str, str]:
         try:
-            return thumbnail(record, root)
+            return {"image": thumbnail(record, root)}
         except NoPictureError as error:
-            return error
+            return {"missing": str(error)}
 
     with ThreadPoolExecutor(threads, "thumbnail") as pool:
         yield from pool.map(one, records)

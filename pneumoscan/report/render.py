@@ -3,15 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
-from html import escape
 from string import Template
 from typing import Any
 
 from pneumoscan.formats import printable
 from pneumoscan.heatmap import COLOURS, HOTTEST
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.report.page import asset, page
+from pneumoscan.report.page import asset, list_of_facts, page, text
 from pneumoscan.report.worklist import BINS, Entry, Run, Worklist
 
 _SAME_FOR_ALL = ("model", "model_sha256", "threshold", "device", "schema")
@@ -43,7 +41,7 @@ def render(
     main = Template(asset("worklist.html")).substitute(
         tiles=_tiles(worklist),
         histogram=_histogram(worklist),
-        notes="".join(f'<p class="note">{escape(printable(note))}</p>' for note in notes),
+        notes="".join(f'<p class="note">{text(note)}</p>' for note in notes),
         facts=_facts(worklist, facts),
         scale=_scale(),
     )
@@ -154,5 +152,4 @@ def _facts(worklist: Worklist, facts: Mapping[str, str]) -> str:
         told.append(("Other models", f"of {worklist.unmentioned_runs:,} pictures"))
     told.append(("Device", ", ".join(sorted(worklist.devices)) or "none: nothing could be scored"))
     told += facts.items()
-    told.append(("Page made", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"))
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(printable(text))}</dd></div>" for name, text in told)
+    return list_of_facts(told)
