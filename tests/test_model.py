@@ -104,6 +104,8 @@ class TestRefusals:
             ({"classes": None}, "metadata cannot be read"),
             ({"outlier_threshold": "x"}, "metadata cannot be read"),
             ({"unfamiliar_threshold": "x"}, "metadata cannot be read"),
+            ({"subtype_threshold": 0.4}, "threshold for subtypes must lie between 0.5 and 1"),
+            ({"subtype_threshold": "x"}, "metadata cannot be read"),
             ({"unfamiliar_threshold": 0.6, "outlier_threshold": 0.5}, "must not be above its outlier threshold"),
             ({"input_size": 99}, r"input must be images, uint8 \[N, 99, 99\]"),
             ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),

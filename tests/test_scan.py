@@ -50,6 +50,14 @@ class TestARecord:
         (record,) = scan(tiny_model, flat("a.png", 51))
         assert (record.label, record.subtype, record.probability) == (Label.NORMAL, None, 0.2)
 
+    @pytest.mark.parametrize(("threshold", "subtype"), [(0.7, Subtype.BACTERIAL), (0.8, None)])
+    def test_claims_a_subtype_that_has_its_share_of_the_probability(
+        self, tmp_path: Path, flat: Flat, threshold: float, subtype: Subtype | None
+    ) -> None:
+        model = write_model(tmp_path / "m.onnx", subtype_threshold=threshold)
+        (record,) = scan(model, flat("a.png", 204))  # three quarters of it are bacterial
+        assert (record.label, record.subtype) == (Label.PNEUMONIA, subtype)
+
     @pytest.mark.parametrize(("brightness", "review"), [(101, False), (102, True), (153, True), (154, False)])
     def test_asks_for_a_review_inside_the_band_ends_included(
         self, tiny_model: Path, flat: Flat, brightness: int, review: bool

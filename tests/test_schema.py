@@ -127,6 +127,10 @@ class TestAValidRecord:
         assert problems(asdict(record)) == []
 
 
+def test_a_pneumonia_may_be_of_no_subtype_that_can_be_told() -> None:
+    assert problems(plain(ILL, subtype=None)) == []
+
+
 @pytest.mark.parametrize(
     ("record", "changes", "field"),
     [
@@ -134,7 +138,6 @@ class TestAValidRecord:
         (ILL, {"p_viral": None}, "p_viral"),
         (ILL, {"device": None}, "device"),
         (ILL, {"error": "corrupt"}, "error"),
-        (ILL, {"subtype": None}, "subtype"),
         (WELL, {"subtype": "viral"}, "subtype"),
         (REJECTED, {"error": "corrupt"}, "error"),
         (REJECTED, {"label": "NORMAL"}, "label"),
