@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from train.dataset import CLASSES
 
 EVALUATION_BATCH = 64
-NETWORKS = {"lite0": 16, "lite0-11": 11, "lite0-9": 9, "lite1": 21}
+NETWORKS = {"lite0": 16, "lite0-9": 9, "lite1": 21}
 """Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
 NECK = 256
 """Channels before the classifier where the last blocks are left out."""

@@ -52,3 +52,11 @@ def test_reading_scores_as_calling_does() -> None:
     assert torch.equal(seen.logits, logits)
     assert torch.equal(seen.cells, cells)
     assert seen.texture.shape == (3, 2 * (16 + 24 + 40 + 80 + 112 + 192 + 320))
+
+
+@pytest.mark.parametrize(("name", "cells"), [("lite0", 1), ("lite1", 1), ("lite0-9", 2)])
+def test_every_network_starts_from_published_weights_and_scores_three_classes(name: str, cells: int) -> None:
+    with torch.inference_mode():
+        logits, heat = Network(32, network=name).eval()(torch.from_numpy(IMAGES[:, :32, :32].copy()))
+    assert logits.shape == (3, 3)
+    assert heat.shape == (3, 3, cells, cells)
