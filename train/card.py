@@ -28,6 +28,7 @@ FIGURES = {
     "review": "share flagged for review",
     "errors_in_review": "share of the wrong verdicts that are flagged",
 }
+RELIABILITY = {f"ill_of_{low:.1f}": f"{low:.1f} to {low + 0.1:.1f}" for low in TENTHS}
 
 TEMPLATE = """\
 # Model card: {name} {version}
@@ -64,7 +65,6 @@ temperature and offsets are such that on training pictures its probabilities are
 Settings: {settings}.
 
 ![Training curves](curves.png)
-
 {candidates}
 ## Calibration
 
@@ -163,7 +163,7 @@ def write_card(
         band_high=card.review_band[1],
         coverage=COVERAGE,
         subtype_precision=SUBTYPE_PRECISION,
-        candidates=f"{candidates}\n" if candidates else "",
+        candidates=f"\n{candidates}" if candidates else "",
         foreign_frames=settings.foreign_frames,
         no_lungs=settings.no_lungs,
         blinding_epochs=settings.blinding_epochs,
@@ -193,7 +193,7 @@ def write_card(
         close_low=alter.CLOSE_UP[0],
         close_high=alter.CLOSE_UP[1],
         rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
-        reliability="\n".join(_row(card, f"ill_of_{low:.1f}", f"{low:.1f} to {low + 0.1:.1f}") for low in TENTHS),
+        reliability="\n".join(_row(card, key, title) for key, title in RELIABILITY.items()),
     )
     path.write_text(text, encoding="utf-8")
 

@@ -22,7 +22,7 @@ from train.alter import ALTERATIONS
 from train.audit import Audit, auc_within, audit, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
 from train.candidates import FULL, Answers, ask_fit
-from train.card import FIGURES, write_card
+from train.card import FIGURES, RELIABILITY, write_card
 from train.dataset import Sample
 from train.errors import AuditError, FitError
 from train.fit import Settings, identify
@@ -113,14 +113,14 @@ class TestAFit:
     def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A fit of three folds, whose networks go by brightness, and tell their fold by the logit of viral."""
 
-        def through_onnx(run: Path, fold: int, size: int, identity: object) -> Callable[[np.ndarray], np.ndarray]:
+        def load_reader(run: Path, part: str, size: int, identity: object) -> Callable[[np.ndarray], np.ndarray]:
             def ask(images: np.ndarray) -> np.ndarray:
                 bright = images.mean((1, 2)) / 25
-                return np.stack([5 - bright, bright - 5, bright - 5 + fold], 1)
+                return np.stack([5 - bright, bright - 5, bright - 5 + int(part.removeprefix("fold"))], 1)
 
             return ask
 
-        monkeypatch.setattr(candidates, "_through_onnx", through_onnx)
+        monkeypatch.setattr(candidates, "load_reader", load_reader)
         monkeypatch.setattr(candidates, "load_settings", lambda run: Settings(folds=3))
         return tmp_path
 
@@ -322,7 +322,7 @@ class TestTheCardsSection:
 
     def test_stands_between_figures_and_limits(self, tmp_path: Path) -> None:
         section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)
-        figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in FULL for name in FIGURES}
+        figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in FULL for name in FIGURES | RELIABILITY}
         figures |= {f"{kind}_rejected": (0.9, 0.8, 0.95) for kind in ("plain", "stressed", "mild", *ALTERATIONS)}
         card = replace(CARD, figures=figures, outlier_threshold=2.0, unfamiliar_threshold=1.0)
         for part, headings in (("", ["The gate", "Limits"]), (section, ["The gate", "Audit", "Limits"])):

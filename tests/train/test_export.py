@@ -17,7 +17,7 @@ from train import dataset
 from train.alter import ALTERATIONS
 from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
-from train.card import write_card
+from train.card import RELIABILITY, write_card
 from train.errors import ExportError
 from train.export import export
 from train.fit import Settings
@@ -95,7 +95,9 @@ def test_the_gate_is_inside_the_file(exported: Exported, images: np.ndarray) -> 
     path, card, network = exported
     assert (card.outlier_threshold, card.unfamiliar_threshold) == (50, 1.5)
     scores = Model(path, "cpu").predict(images).outlier_scores
-    assert scores == pytest.approx(score(network, fit_gate(reader(network, 64), images), images), abs=1e-3)
+    read = reader(network, 64)
+    gate = fit_gate(read, images)
+    assert scores == pytest.approx(score(gate, read(images).texture), abs=1e-3)
 
 
 def test_exporting_again_gives_the_same_bytes(exported: Exported, images: np.ndarray, tmp_path: Path) -> None:
@@ -123,7 +125,9 @@ def test_the_card_tells_figures_data_and_limits(
     exported: Exported, tmp_path: Path, make_dataset: Callable[[int], Path]
 ) -> None:
     samples = dataset.read_samples(make_dataset(20))
-    figures = {f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES}
+    figures = {
+        f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES | RELIABILITY
+    }
     shares = {f"{kind}_{what}" for kind in ("plain", "stressed", "mild") for what in ("rejected", "unfamiliar")}
     figures |= dict.fromkeys(shares | {f"{kind}_rejected" for kind in ALTERATIONS}, (0.01, 0.0, 0.02))
     special = {"stressed_specificity": (0.91234, 0.85, 0.93), "upside_down_rejected": (0.99, 0.98, 1.0)}

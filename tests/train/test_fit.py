@@ -80,8 +80,8 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     assert not (killed / "all").exists()
     resumed = subprocess.run(command(data, killed, "--resume"), check=True, capture_output=True, text=True)
     assert "fold0" not in resumed.stderr
-    assert "fold1 1/3" not in resumed.stderr
-    assert "all 1/3" in resumed.stderr
+    assert "fold1 1/5" not in resumed.stderr
+    assert "all 1/5" in resumed.stderr
 
     for part in parts(2):
         whole, after = weights(tmp_path / "whole", part), weights(killed, part)
