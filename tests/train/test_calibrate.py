@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from pneumoscan import metrics
 from train.calibrate import TENTHS, Calibration, fit_calibration, out_of_fold_figures, specificity_at
 
 
@@ -82,6 +83,12 @@ def test_specificity_at_a_sensitivity() -> None:
         assert np.isnan(specificity_at(0.9, one_class, scores[: len(one_class)]))
 
 
+@pytest.fixture
+def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many cases need no intervals by resampling, which take minutes."""
+    monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups: metrics.Interval(0, 0, 0))
+
+
 class TestFigures:
     def figures(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, tuple[float, float, float]]:
         count = len(targets)
@@ -103,7 +110,7 @@ class TestFigures:
             assert value == pytest.approx(0.5, abs=0.04)
             assert 0.02 < high - low < 0.08
 
-    def test_tell_how_many_are_ill_of_those_of_like_probability(self) -> None:
+    def test_tell_how_many_are_ill_of_those_of_like_probability(self, no_bootstrap: None) -> None:
         logits, targets = simulate(30_000, 1.0)
         found = self.figures(logits, targets)
         for low in TENTHS:
@@ -111,7 +118,7 @@ class TestFigures:
             assert low - 0.03 < share < low + 0.13
             assert highest - lowest < 0.12
 
-    def test_cover_each_class_by_verdict_and_review_as_promised(self) -> None:
+    def test_cover_each_class_by_verdict_and_review_as_promised(self, no_bootstrap: None) -> None:
         logits, targets = simulate(30_000, 1.0)
         found = self.figures(logits, targets)
         assert found["plain_coverage_ill"][0] == pytest.approx(0.98, abs=0.01)
