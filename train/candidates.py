@@ -1,6 +1,6 @@
 """Who is audited: the networks of a fit, each on its own hold-out, or a model file, and what they say of pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,13 +65,7 @@ def ask_fit(
     settings = load_settings(run)
     folds = dataset.assign_folds(samples, settings.folds, settings.seed)
     identity = identify(samples, pixels, settings, folds)
-    logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
-    for fold in range(settings.folds):
-        ask = load_reader(run, f"fold{fold}", size, identity)
-        held_out = {name: pictures[folds[pictures] == fold] for name, pictures in bench.items()}
-        for name, answer in ask_each(ask, pixels, held_out, size, f"{run} fold{fold}").items():
-            logits[name][folds[bench[name]] == fold] = answer
-
+    logits = held_out_logits(run, range(settings.folds), folds, pixels, bench, size, identity)
     pictures = bench["plain"]
     targets = np.array([sample.target for sample in samples])
     calibrations = fit_calibration_of_folds({name: logits[name] for name in FULL}, targets[pictures], folds[pictures])
@@ -84,6 +78,28 @@ def ask_fit(
         viral = logits[name][:, 2] - logits[name][:, 1]
         answers[name] = Answers(pictures, scores, scores >= thresholds, viral, folds[pictures])
     return answers, identity
+
+
+def held_out_logits(
+    run: Path,
+    scored: Iterable[int],
+    folds: NDArray[np.integer],
+    pixels: NDArray[np.uint8],
+    bench: Mapping[str, Positions],
+    size: int,
+    identity: dict[str, object],
+) -> dict[str, Logits]:
+    """Logits [M, 3] by stress, of each picture by the network of its fold; arguments as of `ask_fit`.
+
+    `folds` [N] is where each picture of the data was held out, and `scored` names the folds of those in the bench.
+    """
+    logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
+    for fold in scored:
+        ask = load_reader(run, f"fold{fold}", size, identity)
+        held_out = {name: pictures[folds[pictures] == fold] for name, pictures in bench.items()}
+        for name, answer in ask_each(ask, pixels, held_out, size, f"{run} fold{fold}").items():
+            logits[name][folds[bench[name]] == fold] = answer
+    return logits
 
 
 def load_reader(run: Path, part: str, size: int, identity: dict[str, object]) -> Callable[[NDArray[np.uint8]], Logits]:

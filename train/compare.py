@@ -18,7 +18,7 @@ from pneumoscan.metrics import Interval
 from train import dataset
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
-from train.candidates import ask_each, load_reader
+from train.candidates import held_out_logits
 from train.dataset import Sample
 from train.errors import AuditError
 from train.fit import Settings, fit, identify
@@ -87,14 +87,7 @@ def _figures(
     identity = identify(samples, pixels, settings, fold_of)
     size = round(settings.size * SCANNED / 32) * 32
     pictures = np.flatnonzero(fold_of < folds)
-    logits = {name: np.empty((len(pictures), 3), np.float32) for name in VIEWS}
-    for fold in range(folds):
-        here = np.flatnonzero(fold_of == fold)
-        run_one = load_reader(out, f"fold{fold}", size, identity)
-        for name, answer in ask_each(
-            run_one, pixels, dict.fromkeys(VIEWS, here), size, f"{out.name} fold{fold}"
-        ).items():
-            logits[name][fold_of[pictures] == fold] = answer
+    logits = held_out_logits(out, range(folds), fold_of, pixels, dict.fromkeys(VIEWS, pictures), size, identity)
     targets = np.array([samples[each].target for each in pictures])
     groups = np.array([samples[each].group for each in pictures])
     return figures_of(logits, targets, groups, fold_of[pictures])
