@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,18 @@ def read(path: Path, format: Format) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def scored(path: str, probability: float, **changes: Any) -> Record:
+    """A record of that probability with the verdict that it has at the threshold of `ILL`; not for review."""
+    ill = probability >= ILL.threshold
+    verdict = {
+        "probability": probability,
+        "p_normal": round(1 - probability, 6),
+        "p_bacterial": probability,
+        "p_viral": 0.0,
+        "label": Label.PNEUMONIA if ill else Label.NORMAL,
+        "subtype": Subtype.BACTERIAL if ill else None,
+        "review": False,
+    }
+    return replace(ILL, path=path, **verdict | {"outlier_score": 0.5} | changes)

@@ -22,30 +22,14 @@ from pneumoscan import Scanner
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import ScanPage, write_page
 from pneumoscan.formats import to_json
-from pneumoscan.records import Label, Record, Subtype
 from pneumoscan.report import worklist as limits
 from pneumoscan.report.page import asset, page
 from pneumoscan.report.worklist import Worklist
-from tests.records import ILL, failed
+from tests.records import ILL, failed, scored
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Flat = Callable[[str, int], Path]
 Scan = Callable[[str], Path]
-
-
-def scored(path: str, probability: float, *, review: bool = False) -> Record:
-    ill = probability >= ILL.threshold
-    return replace(
-        ILL,
-        path=path,
-        probability=probability,
-        p_normal=round(1 - probability, 6),
-        p_bacterial=probability,
-        p_viral=0.0,
-        label=Label.PNEUMONIA if ill else Label.NORMAL,
-        subtype=Subtype.BACTERIAL if ill else None,
-        review=review,
-    )
 
 
 def data_of(html: str, name: str = "records") -> Any:

@@ -17,26 +17,11 @@ from selenium.webdriver.support.wait import WebDriverWait
 from pneumoscan import Scanner
 from pneumoscan.cli.pages import write_page
 from pneumoscan.formats import printable
-from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
+from pneumoscan.records import ErrorCode, Label, Record, Status
 from pneumoscan.report.worklist import Worklist
-from tests.records import ILL, failed
+from tests.records import failed, scored
 
 Flat = Callable[[str, int], Path]
-
-
-def scored(path: str, probability: float, **changes: Any) -> Record:
-    ill = probability >= ILL.threshold
-    return replace(
-        ILL,
-        path=path,
-        probability=probability,
-        p_normal=round(1 - probability, 6),
-        p_bacterial=probability,
-        p_viral=0.0,
-        label=Label.PNEUMONIA if ill else Label.NORMAL,
-        subtype=Subtype.BACTERIAL if ill else None,
-        **{"review": False, "outlier_score": 0.5} | changes,
-    )
 
 
 REJECTED = replace(
