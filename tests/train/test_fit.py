@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from train import dataset
 from train.errors import FitError
-from train.fit import Settings, fit, identify, parts
+from train.fit import Settings, check_identity, fit, identify, parts
 from train.validate import load_network, load_settings, out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
@@ -86,6 +86,13 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     for part in parts(2):
         whole, after = weights(tmp_path / "whole", part), weights(killed, part)
         assert all(torch.equal(whole[key], after[key]) for key in whole), part
+
+
+def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
+    now = {"settings": asdict(Settings(size=64))}
+    check_identity({"settings": {"size": 64}}, now, Path("old.pt"))
+    with pytest.raises(FitError, match=r"old\.pt was made with other settings"):
+        check_identity({"settings": {"size": 32}}, now, Path("old.pt"))
 
 
 def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:

@@ -60,3 +60,19 @@ def test_is_mixed_as_the_views_are() -> None:
 def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_the_last_epochs() -> None:
     rates = [learning_rate_share(epoch, 8, 2) for epoch in (0, 0.5, 1, 4.5, 7.999, 8, 9, 10)]
     assert rates == pytest.approx([0, 0.5, 1, 0.5, 0, BLINDING_RATE, BLINDING_RATE / 2, 0], abs=1e-3)
+
+
+def test_is_partly_what_the_teacher_says_of_the_view_but_not_where_nothing_is_left_to_see() -> None:
+    images = torch.full((4, 48, 48), 200, dtype=torch.uint8)
+
+    def teach(views: torch.Tensor) -> torch.Tensor:
+        assert views.shape == (4, 32, 32)
+        return torch.tensor([0.0, 0.0, 1.0]).expand(4, 3)
+
+    def taught(settings: Settings) -> list[list[float]]:
+        each = make_goals(TARGETS, TARGETS, settings)
+        generator = torch.Generator().manual_seed(0)
+        return make_views(images, each[:-1], each[-1], settings, generator, teach)[1].tolist()
+
+    assert taught(replace(PLAIN, teacher_share=0.75)) == [[0.25, 0, 0.75], [0, 0.25, 0.75], [0, 0.25, 0.75], [0, 0, 1]]
+    assert taught(replace(PLAIN, teacher_share=0.75, no_lungs=1.0)) == [[0.25, 0.5, 0.25]] * 4
