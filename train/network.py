@@ -26,6 +26,13 @@ TEXTURE_BLOCKS = (0, 2, 4, 7, 10, 14, 15)
 """Blocks (of 16) whose channels' mean and deviation describe texture: the last of each stage."""
 
 
+def describe(network: str) -> str:
+    """What one of `NETWORKS` is and what it starts from, for cards: a phrase."""
+    kind, _, shortened = network.partition("-")
+    parts = f"the first {NETWORKS[network]} blocks of " if shortened else ""
+    return f"{parts}EfficientNet-{kind.title()} from ImageNet weights"
+
+
 class Reading(NamedTuple):
     """What the network sees in N pictures, all float32.
 
