@@ -5,6 +5,7 @@ BIN := .venv/bin
 DEMO := .cache/demo
 AXE := .cache/axe
 APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninteractive apt-get
+MODEL_NAME ?= accurate
 MODEL_RUN ?= runs/lite0
 COMPARISON ?= runs/compare/compare.json
 
@@ -42,13 +43,13 @@ lint: .venv/dev ## Check style and types
 # Memory that PyTorch frees is kept for the next step: returning it to the system costs a third of the time on Linux.
 model: export MALLOC_MMAP_MAX_ = 0
 model: export MALLOC_TRIM_THRESHOLD_ = 17179869184
-model: .venv/train ## Regenerate the model: make model DATA=path/to/chest_xray (goes on where it stopped)
+model: .venv/train ## Regenerate a model: make model DATA=path/to/chest_xray (goes on where it stopped)
 	@test -n "$(DATA)" || { echo "say where the pictures are: make model DATA=path/to/chest_xray" >&2; exit 2; }
 	$(BIN)/python -m train index "$(DATA)"
 	$(BIN)/python -m train fit "$(DATA)" --run $(MODEL_RUN) --resume
 	$(BIN)/python -m train audit $(MODEL_RUN) --data "$(DATA)" $(if $(SIZES),--sizes "$(SIZES)") --json $(MODEL_RUN)/audit.json
 	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --audit $(MODEL_RUN)/audit.json \
-		$(if $(wildcard $(COMPARISON)),--compare $(COMPARISON)) --out pneumoscan/models/lite0.onnx
+		$(if $(wildcard $(COMPARISON)),--compare $(COMPARISON)) --out pneumoscan/models/$(MODEL_NAME)/model.onnx
 
 compare: export MALLOC_MMAP_MAX_ = 0
 compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184

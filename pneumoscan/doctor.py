@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import pneumoscan
-from pneumoscan import surroundings
+from pneumoscan import models, surroundings
 from pneumoscan.surroundings import Answer, Check, State
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def examine(path: str | os.PathLike[str] | None = None, device: "Device" = "auto
     """Asks all questions. Whatever fails is told in its check; what is written to try something is removed.
 
     Args:
-        path: the model file, or None for the one that is shipped.
+        path: the model file, or name of a shipped one; None for the default.
         device: what scanning would be asked to run on. Both devices are tried whatever it is.
 
     Returns:
@@ -58,6 +58,7 @@ def examine(path: str | os.PathLike[str] | None = None, device: "Device" = "auto
     questions: dict[str, Callable[[], Answer]] = {
         "versions": _versions,
         "model": lambda: _model(path, cpu),
+        "shipped": _shipped,
         "cpu": lambda: _device(cpu, used == "cpu"),
         "cuda": lambda: _cuda(cuda, used == "cuda"),
         "encodings": surroundings.encodings,
@@ -137,11 +138,10 @@ def _version(distribution: str) -> str | None:
 
 
 def _model(path: str | os.PathLike[str] | None, trial: Trial) -> Answer:
-    from pneumoscan.model import shipped_model
-
-    file = shipped_model() if path is None else os.fspath(path)
+    file = os.fspath(models.find(path))
     if trial.model is None:
-        advice = "reinstall pneumoscan" if path is None else "name another with --model, or none for the shipped one"
+        is_shipped = path is None or path in models.names()
+        advice = "reinstall pneumoscan" if is_shipped else "name another with --model, or none for the default"
         return State.FAILED, f"{trial.error}; {advice}", {"file": file}
     card = trial.model.card
     passed = trial.error is None and not _wrong(trial)
@@ -160,6 +160,26 @@ def _model(path: str | os.PathLike[str] | None, trial: Trial) -> Answer:
     if not passed:
         return State.FAILED, f"{told}; do not use it: get the file again, or name another with --model", details
     return State.OK if card.golden else State.WARNING, told, details
+
+
+def _shipped() -> Answer:
+    """The models that can be named; one that is broken harms only scans that name it, which another check is about."""
+    from pneumoscan.model import Model, ModelError
+
+    state, told = State.OK, [f"default {models.DEFAULT_MODEL}"]
+    details: dict[str, dict[str, object]] = {}
+    for name in models.names():
+        file = models.file_of(name)
+        try:
+            model = Model(name, "cpu")
+        except ModelError as error:
+            state, details[name] = State.WARNING, {"error": str(error)}
+            told.append(f"{name}: {error}; reinstall pneumoscan")
+            continue
+        size, known_as = file.stat().st_size, f"{model.card.name}-{model.card.version}"
+        details[name] = {"name": known_as, "file": os.fspath(file), "sha256": model.sha256, "bytes": size}
+        told.append(f"{name}: {known_as}, {size / 1e6:.1f} MB, {model.sha256}")
+    return state, "; ".join(told), {"default": models.DEFAULT_MODEL, "models": details}
 
 
 def _wrong(trial: Trial) -> bool:

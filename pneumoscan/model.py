@@ -10,21 +10,19 @@ import logging
 import math
 import os
 from dataclasses import asdict, dataclass, field, fields
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import decode, runtime
+from pneumoscan import decode, models, runtime
 from pneumoscan.runtime import onnxruntime
 
 METADATA_KEY = "pneumoscan"
 """Key in the ONNX file's `metadata_props` under which the card lies as JSON."""
 
 CLASSES = ("normal", "bacterial", "viral")
-DEFAULT_MODEL = "lite0.onnx"
 
 log = logging.getLogger(__name__)
 
@@ -140,18 +138,19 @@ class Model:
         has_heatmap: whether the model can tell where it found its evidence.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, device: Device = "auto") -> None:
+    def __init__(self, model: str | os.PathLike[str] | None = None, device: Device = "auto") -> None:
         """Loads a model.
 
         Args:
-            path: an ONNX file of the contract, or None for the one that is shipped.
+            model: name of a shipped model, or path of an ONNX file of the contract (see `models.find`); None for the
+                default.
             device: `cuda` fails unless CUDA really runs; `auto` falls back to the CPU and logs why.
 
         Raises:
             ModelError: no such file, no ONNX, or not of the contract.
             DeviceError: `cuda` was asked for and does not run.
         """
-        content = _read(path)
+        content = _read(models.find(model))
         self.sha256 = hashlib.sha256(content).hexdigest()
         self._session, self.device = _start(content, device)
         self.card = _check(self._session)
@@ -189,17 +188,14 @@ class Model:
         return float(np.max(differences, initial=0)) if differences else float("nan")
 
 
-def shipped_model() -> str:
-    """Path of the model that is used where none is named."""
-    return os.fspath(Path(str(resources.files("pneumoscan"))) / "models" / DEFAULT_MODEL)
-
-
-def _read(path: str | os.PathLike[str] | None) -> bytes:
-    path = shipped_model() if path is None else path
+def _read(path: Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        shipped = ", ".join(models.names())
+        raise ModelError(f"cannot read the model {path}: {error.strerror}; by name there are: {shipped}") from error
     except OSError as error:
-        raise ModelError(f"cannot read the model {os.fspath(path)}: {error.strerror}") from error
+        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
 
 
 def _start(content: bytes, device: Device) -> tuple[onnxruntime.InferenceSession, str]:

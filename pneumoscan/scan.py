@@ -83,7 +83,8 @@ class Scanner:
         """Loads the model.
 
         Args:
-            model: an ONNX file of the contract, or None for the one that is shipped.
+            model: name of a shipped model, or path of an ONNX file of the contract (see `models.find`); None for the
+                default.
             device: `auto`, `cpu` or `cuda`.
             threshold: instead of the model card's.
             batch_size: pictures per run of the network; 16 unless given.

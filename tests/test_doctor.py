@@ -3,6 +3,7 @@
 import base64
 import ctypes
 import errno
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -21,17 +22,17 @@ import onnxruntime
 import pytest
 from PIL import Image, features
 
-import pneumoscan.model
-from pneumoscan import doctor
+import pneumoscan.runtime
+from pneumoscan import doctor, models
 from pneumoscan.cli.exits import Exit
 from pneumoscan.doctor import Trial, examine, try_model
-from pneumoscan.model import Device, Model, shipped_model
+from pneumoscan.model import Device, Model
 from pneumoscan.runtime import find_gpus, missing_cuda_library
 from pneumoscan.surroundings import Check, State, memory_limit
 from tests.tiny_model import SIZE, write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-NAMES = ["versions", "model", "cpu", "cuda", "encodings", "temporary", "folder", "locks", "machine"]
+NAMES = ["versions", "model", "shipped", "cpu", "cuda", "encodings", "temporary", "folder", "locks", "machine"]
 
 
 def with_golden(path: Path, *probabilities: float, **changes: object) -> Path:
@@ -82,10 +83,18 @@ class TestTheCommand:
 
     def test_finds_the_shipped_model_good(self, run: Run) -> None:
         result = run("doctor", "--device", "cpu", "--json")
-        model, cpu = json.loads(result.stdout)["checks"][1:3]
+        model, shipped, cpu = json.loads(result.stdout)["checks"][1:4]
         assert (model["state"], model["details"]["self_test"]) == ("ok", "passed")
-        assert model["details"]["file"] == shipped_model()
+        assert model["details"]["file"] == str(models.find(None))
         assert model["details"]["name"] in model["message"]
+        assert (shipped["state"], shipped["details"]["default"]) == ("ok", models.DEFAULT_MODEL)
+        assert list(shipped["details"]["models"]) == models.names()
+        for name, told in shipped["details"]["models"].items():
+            file = models.file_of(name).read_bytes()
+            assert (told["bytes"], told["sha256"]) == (len(file), hashlib.sha256(file).hexdigest())
+            assert f"{name}: {told['name']}, " in shipped["message"]
+            assert told["sha256"] in shipped["message"]
+        assert shipped["details"]["models"][models.DEFAULT_MODEL]["name"] == model["details"]["name"]
         assert (cpu["state"], cpu["details"]["runs"]) == ("ok", True)
         assert cpu["details"]["largest_difference"] < 1e-4
 
@@ -127,7 +136,7 @@ class TestTheCommand:
         result = run_doctor(env=os.environ | {"PYTHONPATH": str(tmp_path)})
         assert (result.returncode, result.stderr) == (Exit.UNAVAILABLE, "")
         assert "ImportError: libonnx.so: cannot open; reinstall pneumoscan" in result.stdout
-        assert "Failed: versions, model, cuda, machine." in result.stdout
+        assert "Failed: versions, model, shipped, cuda, machine." in result.stdout
 
     def test_shows_names_inert(self, run: Run, tmp_path: Path) -> None:
         result = run("doctor", "--model", with_golden(tmp_path / "\x1b[31m.onnx", 0, 0.75, 0.25), "--device", "cpu")

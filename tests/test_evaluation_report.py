@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -184,13 +185,15 @@ class TestTheReport:
         _, stdout, _ = recorded("--json")
         assert stdout == invoke("evaluate", "x", "--predictions", "out.jsonl", "--json")[1]
 
-    def test_shows_where_evidence_was_found_in_a_scan_and_afterwards_alike(
+    def test_shows_where_evidence_was_found_in_a_scan_and_afterwards_alike_if_a_shipped_model_scored(
         self, place: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scan(tiny_model)
         scanned = heat(place / "eval.html")
         assert len(scanned) == 2
-        monkeypatch.setattr("pneumoscan.model.DEFAULT_MODEL", tiny_model)
+        (place / "models" / "small").mkdir(parents=True)
+        shutil.copy(tiny_model, place / "models" / "small" / "model.onnx")
+        monkeypatch.setattr("pneumoscan.models.FOLDER", place / "models")
         assert recorded()[0] == Exit.OK
         assert heat(place / "eval.html") == scanned
 

@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
+from pneumoscan import models
 from pneumoscan.model import Card, Device, DeviceError, Model, ModelError
 from tests.tiny_model import CARD, SIZE, write_model
 
@@ -61,8 +62,9 @@ class TestAModel:
         assert np.isnan(Model(tiny_model, "cpu").self_test())
 
 
-def test_the_shipped_model_passes_its_self_test() -> None:
-    model = Model(device="cpu")
+@pytest.mark.parametrize("name", models.names())
+def test_a_shipped_model_passes_its_self_test(name: str) -> None:
+    model = Model(name, "cpu")
     assert model.card.golden
     assert model.self_test() < 1e-4
 

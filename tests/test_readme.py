@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pneumoscan import models
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import THUMBNAILS
 from pneumoscan.formats import COLUMNS
@@ -22,7 +23,6 @@ from pneumoscan.schema import markdown
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-CARD = (ROOT / "pneumoscan" / "models" / "CARD.md").read_text()
 
 
 def section(title: str) -> str:
@@ -42,9 +42,11 @@ def test_the_readme_lists_every_exit_code() -> None:
     assert sorted(int(code) for codes in codes for code in codes.split(",")) == sorted(Exit)
 
 
-def test_the_readme_gives_the_figures_of_the_shipped_model() -> None:
-    figures = Model(device="cpu").card.figures
-    rows = re.findall(r"^\| ([^|]+) \| (0\.[^|]+) \| (0\.[^|]+) \|$", section("The model"), re.MULTILINE)
+@pytest.mark.parametrize("name", models.names())
+def test_the_readme_gives_the_figures_of_a_shipped_model(name: str) -> None:
+    figures = Model(name, "cpu").card.figures
+    (table,) = re.findall(rf"^\| `{name}` \| plain \| stressed \|\n((?:\|.*\n)+)", README, re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+) \| (0\.[^|]+) \| (0\.[^|]+) \|$", table, re.MULTILINE)
     titles = {
         "AUC": "auc",
         "sensitivity": "sensitivity",
@@ -60,13 +62,14 @@ def test_the_readme_gives_the_figures_of_the_shipped_model() -> None:
             assert cell == f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def test_the_card_is_that_of_the_shipped_model() -> None:
-    card = Model(device="cpu").card
-    assert f"# Model card: {card.name} {card.version}" in CARD
-    assert card.data_sha256 in CARD
-    assert f"Threshold **{card.threshold}**" in CARD
+@pytest.mark.parametrize("name", models.names())
+def test_the_card_is_that_of_the_model_beside_it(name: str) -> None:
+    card, text = Model(name, "cpu").card, (models.FOLDER / name / "CARD.md").read_text()
+    assert f"# Model card: {card.name} {card.version}" in text
+    assert card.data_sha256 in text
+    assert f"Threshold **{card.threshold}**" in text
     for phrase in ("not a medical device", "CC BY 4.0", "10.17632/rscbjbr9sj.2"):
-        assert phrase in CARD
+        assert phrase in text
     assert f"## {card.name} {card.version}" in (ROOT / "pneumoscan" / "models" / "CHANGELOG.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""The shipped model on real chest X-rays: the demo pictures, and where PNEUMOSCAN_DATA is set, the data set."""
+"""The shipped models on real chest X-rays: the demo pictures, and where PNEUMOSCAN_DATA is set, the data set."""
 
 import json
 import shutil
@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from pneumoscan import Record, Scanner
+from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module", params=models.names())
+def model(request: pytest.FixtureRequest) -> str:
+    """Name of each shipped model."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="module")
-def records(demo_images: list[Path]) -> list[Record]:
-    return list(Scanner(device="cpu").scan(demo_images))
+def records(model: str, demo_images: list[Path]) -> list[Record]:
+    return list(Scanner(model, device="cpu").scan(demo_images))
 
 
 def test_the_demo_pictures_get_the_right_labels_but_for_one_at_most(records: list[Record]) -> None:
@@ -37,15 +44,15 @@ def test_class_probabilities_add_up(records: list[Record]) -> None:
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (1, 8), (7, 1), (7, 8), (16, 8)])
 def test_a_picture_scores_the_same_alone_and_in_any_batch_with_any_workers(
-    demo_images: list[Path], records: list[Record], batch_size: int, workers: int
+    model: str, demo_images: list[Path], records: list[Record], batch_size: int, workers: int
 ) -> None:
-    scanner = Scanner(device="cpu", batch_size=batch_size, workers=workers)
+    scanner = Scanner(model, device="cpu", batch_size=batch_size, workers=workers)
     scores = [record.probability for record in scanner.scan(demo_images)]
     assert scores == pytest.approx([record.probability for record in records], abs=1e-5)
 
 
 def test_broken_files_among_good_ones_get_three_codes_and_change_no_score(
-    demo_images: list[Path], records: list[Record], tmp_path: Path, run: Run
+    model: str, demo_images: list[Path], records: list[Record], tmp_path: Path, run: Run
 ) -> None:
     for path in demo_images:
         shutil.copy(path, tmp_path)
@@ -53,7 +60,7 @@ def test_broken_files_among_good_ones_get_three_codes_and_change_no_score(
     (tmp_path / "NORMAL3-empty.jpg").touch()
     whole = demo_images[0].read_bytes()
     (tmp_path / "person-half.jpg").write_bytes(whole[: len(whole) // 2])
-    result = run("predict", tmp_path, "--device", "cpu")
+    result = run("predict", tmp_path, "--model", model, "--device", "cpu")
     found = {Path(record["path"]).name: record for record in map(json.loads, result.stdout.splitlines())}
     assert result.returncode == 1
     assert len(found) == 19
@@ -84,10 +91,10 @@ def _full(data: bytes) -> np.ndarray:
     return np.asarray(Image.fromarray(decode(data).pixels).resize((224, 224), Image.Resampling.BILINEAR))
 
 
-def test_an_original_and_its_small_copy_agree(dataset: Path) -> None:
+def test_an_original_and_its_small_copy_agree(model: str, dataset: Path) -> None:
     originals = sorted((dataset / "originals").rglob("*.jpeg"))
     copies = [dataset / "chest_xray_224" / "train" / path.parent.name / path.name for path in originals]
-    scanner = Scanner(device="cpu")
+    scanner = Scanner(model, device="cpu")
     of_originals, of_copies = list(scanner.scan(originals)), list(scanner.scan(copies))
     assert len(of_originals) == 320
     same = np.mean([a.label == b.label for a, b in zip(of_originals, of_copies, strict=True)])
@@ -97,9 +104,9 @@ def test_an_original_and_its_small_copy_agree(dataset: Path) -> None:
     assert difference <= 0.025
 
 
-def test_of_the_originals_two_percent_at_most_are_rejected(dataset: Path) -> None:
+def test_of_the_originals_two_percent_at_most_are_rejected(model: str, dataset: Path) -> None:
     originals = sorted((dataset / "originals").rglob("*.jpeg"))
-    statuses = [record.status for record in Scanner(device="cpu").scan(originals)]
+    statuses = [record.status for record in Scanner(model, device="cpu").scan(originals)]
     assert set(statuses) <= {"ok", "rejected"}
     assert statuses.count("rejected") <= 0.02 * 320
 
@@ -157,17 +164,17 @@ def _gradient(random: np.random.Generator) -> Image.Image:
 
 @pytest.mark.parametrize("draw", [_page, _table, _window, _noise, _flat, _gradient])
 def test_what_is_no_photograph_at_all_is_rejected(
-    tmp_path: Path, draw: Callable[[np.random.Generator], Image.Image]
+    model: str, tmp_path: Path, draw: Callable[[np.random.Generator], Image.Image]
 ) -> None:
     random = np.random.default_rng(0)
     for number in range(10):
         draw(random).save(tmp_path / f"{number}.png")
-    for record in Scanner(device="cpu").scan([tmp_path]):
+    for record in Scanner(model, device="cpu").scan([tmp_path]):
         assert (record.status, record.error) == ("rejected", "not_a_chest_xray"), (record.path, record.outlier_score)
         assert (record.label, record.probability) == (None, None)
 
 
-def test_photographs_of_scikit_image_are_rejected() -> None:
+def test_photographs_of_scikit_image_are_rejected(model: str) -> None:
     data = Path(pytest.importorskip("skimage").__file__).parent / "data"
     names = (
         "astronaut",
@@ -185,7 +192,7 @@ def test_photographs_of_scikit_image_are_rejected() -> None:
     )
     photographs = [path for name in names if (path := data / f"{name}.png").exists()]
     assert photographs
-    for record in Scanner(device="cpu").scan(photographs):
+    for record in Scanner(model, device="cpu").scan(photographs):
         assert record.status == "rejected", (record.path, record.outlier_score)
 
 
@@ -200,10 +207,10 @@ def test_photographs_of_scikit_image_are_rejected() -> None:
     ids=["upside down", "inverted", "turned left", "turned right"],
 )
 def test_a_chest_xray_that_is_not_as_it_should_be_is_rejected(
-    demo_images: list[Path], tmp_path: Path, change: Callable[[Image.Image], Image.Image]
+    model: str, demo_images: list[Path], tmp_path: Path, change: Callable[[Image.Image], Image.Image]
 ) -> None:
     for path in demo_images:
         with Image.open(path) as picture:
             change(picture.convert("L")).save(tmp_path / f"{path.stem}.png")
-    statuses = [record.status for record in Scanner(device="cpu").scan([tmp_path])]
+    statuses = [record.status for record in Scanner(model, device="cpu").scan([tmp_path])]
     assert statuses.count("rejected") >= 15

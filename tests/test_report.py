@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,8 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
-from pneumoscan import Scanner
+from pneumoscan import Scanner, models
+from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import ScanPage, write_page
 from pneumoscan.formats import to_json
@@ -202,6 +205,17 @@ class TestTheCommandReport:
         assert run("report", predictions, "-o", "r.html", "--device", "cpu", cwd=tmp_path).returncode == Exit.OK
         assert not [row for row in rows_of(tmp_path / "r.html").values() if "heat" in row]
         assert "1 picture has no heatmap: another model scored it." in (tmp_path / "r.html").read_text()
+
+    def test_shows_heatmaps_of_whichever_shipped_model_made_the_records(
+        self, scan: Scan, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scan("o.csv")
+        (tmp_path / "models" / "small").mkdir(parents=True)
+        shutil.copy(tiny_model, tmp_path / "models" / "small" / "model.onnx")
+        monkeypatch.setattr(models, "FOLDER", tmp_path / "models")
+        monkeypatch.chdir(tmp_path)
+        assert CliRunner().invoke(app, ["report", "o.csv", "-o", "r.html", "--device", "cpu"]).exit_code == Exit.OK
+        assert [path for path, row in rows_of(tmp_path / "r.html").items() if "heat" in row] == ["x/ill.png"]
 
     def test_scores_nothing_if_so_asked(self, run: Run, scan: Scan, tmp_path: Path) -> None:
         result = run("report", scan("o.csv"), "-o", "r.html", "--no-heatmaps", "--model", "gone.onnx", cwd=tmp_path)

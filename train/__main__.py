@@ -177,7 +177,7 @@ def heat(
 def export(
     data: Data,
     run: Run = Path("runs/lite0"),
-    out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/lite0.onnx"),
+    out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
     version: Annotated[str, typer.Option(help="Of the model.")] = "2.0.0",
@@ -206,6 +206,7 @@ def export(
     from train.fit import identify, parts
     from train.gate import fit_gate, fit_limits, judge
     from train.graph import reader
+    from train.network import describe
     from train.report import to_markdown
     from train.validate import load_network, load_settings, out_of_fold
 
@@ -239,6 +240,7 @@ def export(
         name=name,
         version=version,
         data_sha256=str(identity["data"]),
+        origin=describe(settings.network),
         source=source,
     )
     draw_curves(run, parts(settings.folds), out.with_name("curves.png"))

@@ -10,6 +10,7 @@ from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
 from train.fit import BLINDING, Settings
+from train.network import describe
 
 FIGURES = {
     "auc": "AUC, pneumonia against normal",
@@ -48,7 +49,7 @@ Digest of labels and pixels (SHA-256): `{data_sha256}`.
 
 ## Method
 
-EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
+Network: {network}, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
 are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
@@ -155,6 +156,7 @@ def write_card(
         groups=len({sample.group for sample in samples}),
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
+        network=describe(settings.network),
         train_size=settings.size,
         folds=settings.folds,
         epochs=settings.epochs,

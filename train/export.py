@@ -31,7 +31,7 @@ KERMANY = (
     "5 years, anterior-posterior views, one hospital. The official `test` folder was not used for anything."
 )
 """Source of the published data set, in either copy."""
-LICENCE = "Apache-2.0. Started from the ImageNet weights of EfficientNet-Lite0, Apache-2.0. Training data: {source}"
+LICENCE = "Apache-2.0. Network: {origin}, Apache-2.0. Training data: {source}"
 
 
 class Scorer(nn.Module):
@@ -72,6 +72,7 @@ def export(
     name: str,
     version: str,
     data_sha256: str,
+    origin: str,
     source: str,
 ) -> Card:
     """Writes the model file.
@@ -84,6 +85,7 @@ def export(
         path: the `.onnx` file.
         name, version: of the model.
         data_sha256: digest of the training data.
+        origin: of the network, a phrase (see `train.network.describe`).
         source: of the training data, with its licence; sentences.
 
     Returns:
@@ -107,7 +109,7 @@ def export(
         threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures",
         review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
         subtype_threshold=round(calibration.subtype_threshold, 2),
-        licence=LICENCE.format(source=source),
+        licence=LICENCE.format(origin=origin, source=source),
         data_sha256=data_sha256,
         outlier_threshold=round(limits.rejected, 4),
         unfamiliar_threshold=round(limits.unfamiliar, 4),

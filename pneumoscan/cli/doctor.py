@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.cli.exits import Exit, say
-from pneumoscan.cli.options import DeviceName, ModelFile
+from pneumoscan.cli.options import DeviceName, ModelName
 from pneumoscan.formats import printable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    model: ModelFile = None,
+    model: ModelName = None,
     device: DeviceName = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of lines to read.")] = False,
 ) -> None:

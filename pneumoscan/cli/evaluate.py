@@ -1,6 +1,7 @@
 """`pneumoscan evaluate`: tell how good verdicts are on labelled pictures."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from tqdm import tqdm
 
+from pneumoscan import models
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import (
     ENGINE,
@@ -16,7 +18,7 @@ from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
     MaxPixels,
-    ModelFile,
+    ModelName,
     Quiet,
     Threshold,
     Workers,
@@ -96,7 +98,7 @@ def evaluate(
     batch_size: BatchSize = None,
     workers: Workers = None,
     device: DeviceName = "auto",
-    model: ModelFile = None,
+    model: ModelName = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell how good verdicts are on pictures of which is known what they show.
@@ -139,7 +141,10 @@ def evaluate(
 
         facts = {"Labels": labels} | ({} if predictions is None else {"Results": str(predictions)})
         # A scan has just told where it found its evidence; what it did not, it would not tell now.
-        scorer = partial(load_scanner, None) if heatmaps and predictions is not None else None
+        scorer = None
+        if heatmaps and predictions is not None:
+            digests = Counter(each.record.model_sha256 for each in pairing.scored)
+            scorer = partial(load_scanner, models.first_of(digest for digest, _ in digests.most_common()))
         is_written &= write_evaluation(report, pairing, cases, evaluation, facts, heat, scorer, quiet)
     if pairing.failed or not is_written:
         raise typer.Exit(Exit.INPUT_ERRORS)

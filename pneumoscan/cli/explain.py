@@ -10,7 +10,7 @@ import typer
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, misuse, say
-from pneumoscan.cli.options import DeviceName, MaxPixels, ModelFile, Quiet, Threshold
+from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.records import Status
@@ -41,7 +41,7 @@ def explain(
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
     device: DeviceName = "auto",
-    model: ModelFile = None,
+    model: ModelName = None,
     quiet: Quiet = False,
 ) -> None:
     """Draw all that is known of a chest X-ray and its verdict on one sheet, a PNG.

@@ -1,10 +1,10 @@
 """Options that several commands share."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from pneumoscan import models
 from pneumoscan.sources import PICTURES
 
 FILES, RESULTS, ENGINE = "Which files", "Results", "Model and machine"
@@ -55,8 +55,12 @@ DeviceName = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
-ModelFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="An ONNX model. Unless given: the one shipped.", rich_help_panel=ENGINE),
+ModelName = Annotated[
+    str | None,  # a Path would lose the ./ by which a file is told from a name
+    typer.Option(
+        metavar="NAME|FILE",
+        help=f"A shipped model ({', '.join(models.names())}), or an ONNX file. Unless given: {models.DEFAULT_MODEL}.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, warnings or summary.")]

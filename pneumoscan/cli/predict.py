@@ -23,7 +23,7 @@ from pneumoscan.cli.options import (
     FollowLinks,
     Include,
     MaxPixels,
-    ModelFile,
+    ModelName,
     Quiet,
     Recursive,
     Threshold,
@@ -123,7 +123,7 @@ def predict(
     batch_size: BatchSize = None,
     workers: Workers = None,
     device: DeviceName = "auto",
-    model: ModelFile = None,
+    model: ModelName = None,
     fail_on: Annotated[
         Literal["pneumonia"] | None,
         typer.Option(help="Exit with 10 if a picture that was scanned is PNEUMONIA.", rich_help_panel=RESULTS),

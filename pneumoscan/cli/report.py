@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 import typer
 from tqdm import tqdm
 
+from pneumoscan import models
 from pneumoscan.cli.exits import Exit, fail, misuse
-from pneumoscan.cli.options import RESULTS, DeviceName, ModelFile, Quiet
+from pneumoscan.cli.options import RESULTS, DeviceName, ModelName, Quiet
 from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
 from pneumoscan.cli.recorded import latest
 from pneumoscan.cli.start import configure_messages, load_scanner
@@ -62,13 +63,14 @@ def report(
         ),
     ] = True,
     device: DeviceName = "auto",
-    model: ModelFile = None,
+    model: ModelName = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a worklist of results: one HTML file that needs no network, the most urgent pictures first.
 
     It holds the 20,000 most urgent of any number of records, and the first 5,000 errors. Pictures that have vanished or
-    changed are shown as such.
+    changed are shown as such. Heatmaps come from the model that scored the pictures alone; unless one is named, it is
+    looked for among the shipped ones.
 
     Exit codes: 0 the page was written; 1 it could not be; 2 wrong usage, or results that cannot be read; 3 there are no
     records; 4 model or device unavailable. Research use only; not a medical device.
@@ -89,6 +91,8 @@ def report(
         fail(f"nothing to show: {predictions} holds no records", Exit.NOTHING_TO_SCAN)
     scanner = None
     if heatmaps and thumbnails and worklist.counts[Label.PNEUMONIA]:
+        if model is None:
+            model = models.first_of(run.model_sha256 for run, _ in worklist.runs.most_common())
         scanner = load_scanner(model, device=device)
     facts = {"Results": str(predictions)}
     if not write_page(worklist, output, root, scanner, facts, thumbnails=thumbnails, images=images, quiet=quiet):

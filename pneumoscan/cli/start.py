@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscan.cli.exits import Exit, fail
@@ -30,8 +29,8 @@ def configure_messages(quiet: bool) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
 
 
-def load_scanner(model: Path | None, **options: Any) -> "Scanner":
-    """Loads the model.
+def load_scanner(model: str | None, **options: Any) -> "Scanner":
+    """Loads the model, by the name of a shipped one or the path of a file; None for the default.
 
     Raises:
         typer.Exit: with `UNAVAILABLE`, if model or device cannot be used.

@@ -16,7 +16,7 @@ from pneumoscan.cli.options import (
     FollowLinks,
     Include,
     MaxPixels,
-    ModelFile,
+    ModelName,
     Quiet,
     Recursive,
     Threshold,
@@ -62,7 +62,7 @@ def watch(
     batch_size: BatchSize = None,
     workers: Workers = None,
     device: DeviceName = "auto",
-    model: ModelFile = None,
+    model: ModelName = None,
     print_systemd_unit: Annotated[
         bool, typer.Option(PRINT_UNIT, help="Show the unit that runs this command as a service, and exit.")
     ] = False,

@@ -52,6 +52,7 @@ def write(path: Path, images: np.ndarray) -> Exported:
         name="trial",
         version="0.1.0",
         data_sha256="ab",
+        origin="EfficientNet-Lite0 from ImageNet weights",
         source="Drawn.",
     )
     return path, card, network
@@ -67,6 +68,9 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
     model = Model(path, "cpu")
     assert model.card.to_json() == card.to_json()
     assert (card.threshold, card.review_band, card.input_size) == (0.61, (0.5, 0.7), 64)
+    assert card.licence == (
+        "Apache-2.0. Network: EfficientNet-Lite0 from ImageNet weights, Apache-2.0. Training data: Drawn."
+    )
     assert card.figures == {"plain_auc": (0.99, 0.98, 0.995)}
     assert model.self_test() < 1e-4
     probabilities = model.predict(images[:5]).probabilities
@@ -132,7 +136,7 @@ def test_the_card_tells_figures_data_and_limits(
     figures |= dict.fromkeys(shares | {f"{kind}_rejected" for kind in ALTERATIONS}, (0.01, 0.0, 0.02))
     special = {"stressed_specificity": (0.91234, 0.85, 0.93), "upside_down_rejected": (0.99, 0.98, 1.0)}
     card = replace(exported[1], figures=figures | special)
-    write_card(card, Settings(), samples, "Drawn.", tmp_path / "CARD.md")
+    write_card(card, Settings(network="lite0-9"), samples, "Drawn.", tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
     assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text
     assert "# Model card: trial 0.1.0" in text
@@ -140,6 +144,7 @@ def test_the_card_tells_figures_data_and_limits(
     for phrase in (
         "not a medical device",
         "normal, 40 bacterial, 40 viral). Drawn.",
+        "Network: the first 9 blocks of EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned",
         "Threshold **0.61**",
         "Review band **0.5 to 0.7**",
         "Above **50.0** a picture is refused",
