@@ -152,7 +152,7 @@ def _pictures(
 ) -> list[dict[str, str]]:
     """For each row what the page holds of its picture."""
     from pneumoscan.report import pictures
-    from pneumoscan.scan import available_cores
+    from pneumoscan.runtime import available_cores
 
     if images == "link":
         return [
