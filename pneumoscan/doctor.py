@@ -89,14 +89,13 @@ def try_model(path: str | os.PathLike[str] | None, device: "Device") -> Trial:
         import numpy as np
 
         from pneumoscan.model import DeviceError, Model, ModelError
-        from pneumoscan.scan import DEFAULT_BATCH_SIZE
 
         try:
             model = Model(path, device)
         except (DeviceError, ModelError) as error:
             return Trial(error=str(error), refused=isinstance(error, DeviceError))
         difference = model.self_test() if model.card.golden else None
-        batch = np.zeros((DEFAULT_BATCH_SIZE, model.card.input_size, model.card.input_size), np.uint8)
+        batch = np.zeros((model.batch_size, model.card.input_size, model.card.input_size), np.uint8)
     except Exception as error:  # ONNX Runtime's errors share no base class, and a card may hold anything
         return Trial(model, error=_told(error))
     try:

@@ -1,4 +1,4 @@
-"""ONNX Runtime, which must be imported from here, and the GPU beneath it."""
+"""ONNX Runtime, which must be imported from here, and the cores and the GPU beneath it."""
 
 import contextlib
 import ctypes
@@ -14,12 +14,19 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()  # where somebody has imported it before, and on Windows
 
-__all__ = ["cuda_obstacle", "find_gpus", "missing_cuda_library", "onnxruntime"]
+__all__ = ["available_cores", "cuda_obstacle", "find_gpus", "missing_cuda_library", "onnxruntime"]
 
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 """NVIDIA's library of the CUDA driver API."""
 NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def cuda_obstacle() -> str | None:

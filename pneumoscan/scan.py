@@ -1,4 +1,8 @@
-"""The engine: decode workers, batches, inference, records in order. Knows nothing of command line and formats."""
+"""The engine: workers that decode and judge batches, records in order. Knows nothing of command line and formats.
+
+Each worker takes a batch all the way, from files to records, so that nothing but paths and records passes between
+threads, and no core waits for another. On a CPU the network, too, runs on the worker's core alone.
+"""
 
 import logging
 import os
@@ -7,8 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from itertools import islice
-from threading import Lock
+from threading import Event, Lock, Semaphore
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,12 +21,12 @@ from pneumoscan import decode
 from pneumoscan.decode import DecodeError, Picture
 from pneumoscan.model import Device, Model
 from pneumoscan.records import ErrorCode, Record, Status, timestamp
+from pneumoscan.runtime import available_cores
 from pneumoscan.sources import find_files
 from pneumoscan.verdict import Score, verdict
 
-DEFAULT_BATCH_SIZE = 16
 BATCHES_AHEAD = 2
-"""Batches decoded before their turn, and batches waiting to be judged: enough to keep both busy, little to hold."""
+"""Batches that wait for each worker: what it can do while the next record in order takes its time elsewhere."""
 
 LARGE_FILE = 32 * 1024**2
 """Bytes beyond which files are read one at a time. Radiographs have a few megabytes at most."""
@@ -87,8 +90,10 @@ class Scanner:
                 default.
             device: `auto`, `cpu` or `cuda`.
             threshold: instead of the model card's.
-            batch_size: pictures per run of the network; 16 unless given.
-            workers: decoding threads; as many as there are cores unless given.
+            batch_size: pictures per run of the network. Unless given, what suits the device, or fewer while a worker
+                would have nothing to do; then a list of paths that comes slowly is answered as it comes.
+            workers: threads, each of which decodes and, on a CPU, runs the network; as many as there are cores unless
+                given.
             max_pixels: larger pictures become `too_large` errors.
 
         Raises:
@@ -102,8 +107,10 @@ class Scanner:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
         self.threshold = self.model.card.threshold if threshold is None else threshold
-        self._batch_size = self._largest_batch = batch_size or DEFAULT_BATCH_SIZE
+        self._batch_size = self._largest_batch = batch_size or self.model.batch_size
+        self._may_be_smaller = batch_size is None
         self._workers = workers or available_cores()
+        self._network = Semaphore(self.model.in_flight)
         self.max_pixels = max_pixels
         self._large_file = Lock()  # whatever the number of threads, one holds one at a time
         card = self.model.card
@@ -133,38 +140,37 @@ class Scanner:
         """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        decoders = ThreadPoolExecutor(self._workers, "decode")
-        judges = ThreadPoolExecutor(1, "judge")
-        judging: deque[Future[list[T]]] = deque()
+        pool = ThreadPoolExecutor(self._workers, "scan")
+        stopped = Event()
+        under_way: deque[Future[list[T]]] = deque()
+        most = self._workers * (1 + BATCHES_AHEAD)
+        batch: list[str] = []
         wait = True
         try:
-            found = find_files(paths) if walk else (os.fspath(path) for path in paths)
-            decoded = self._decode_ahead(found, decoders)
-            while batch := list(islice(decoded, self._batch_size)):
-                judging.append(judges.submit(judge, batch))
-                if len(judging) > BATCHES_AHEAD:
-                    yield from judging.popleft().result()
-            while judging:
-                yield from judging.popleft().result()
+            for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
+                batch.append(path)
+                if len(batch) < self._batch_size and not self._is_idle(under_way):
+                    continue
+                under_way.append(pool.submit(self._process, batch, judge, stopped))
+                batch = []
+                while under_way and (under_way[0].done() or len(under_way) > most):
+                    yield from under_way.popleft().result()
+            if batch:
+                under_way.append(pool.submit(self._process, batch, judge, stopped))
+            while under_way:
+                yield from under_way.popleft().result()
         except (Exception, GeneratorExit):
             raise
         except BaseException:  # an interruption, which a read that hangs must not delay
             wait = False
             raise
         finally:
-            for pool in (decoders, judges):
-                pool.shutdown(wait, cancel_futures=True)
+            stopped.set()
+            pool.shutdown(wait, cancel_futures=True)
 
-    def _decode_ahead(self, paths: Iterator[str], pool: ThreadPoolExecutor) -> Iterator[Input]:
-        """Decodes in the pool and yields in order, never holding more than a bounded number of results."""
-        ahead = self._workers + BATCHES_AHEAD * self._batch_size
-        waiting: deque[Future[Input]] = deque()
-        for path in paths:
-            waiting.append(pool.submit(self._decode, path))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    def _is_idle(self, under_way: Iterable[Future[list[T]]]) -> bool:
+        """Whether a worker has nothing to do, so that a smaller batch is better than none."""
+        return self._may_be_smaller and sum(not batch.done() for batch in under_way) < self._workers
 
     def _decode(self, path: str) -> Input:
         with self._large_file if _is_large(path) else nullcontext():
@@ -179,14 +185,24 @@ class Scanner:
                 result = error
             return Input(path, result, len(file.data), timestamp(file.modified))
 
+    def _process(self, paths: list[str], judge: Callable[[list[Input]], list[T]], stopped: Event) -> list[T]:
+        """Takes a batch all the way, unless the scan is stopped meanwhile."""
+        batch = []
+        for path in paths:
+            if stopped.is_set():
+                return []
+            batch.append(self._decode(path))
+        return judge(batch)
+
     def _judge(self, batch: list[Input]) -> list[Record]:
         return [seen.record for seen in self._see(batch, heatmaps=False)]
 
     def _see(self, batch: list[Input], heatmaps: bool = True) -> list[Seen]:
         pictures = [each.result for each in batch if isinstance(each.result, Picture)]
-        scores: Iterator[Score | str] = iter(
-            self._predict(np.stack([picture.pixels for picture in pictures]), heatmaps) if pictures else ()
-        )
+        scores: Iterator[Score | str] = iter(())
+        if pictures:
+            with self._network:
+                scores = iter(self._predict(np.stack([picture.pixels for picture in pictures]), heatmaps))
         seen = []
         for each in batch:
             if isinstance(each.result, DecodeError):
@@ -247,10 +263,3 @@ def _is_large(path: str) -> bool:
         return os.stat(path).st_size > LARGE_FILE
     except (OSError, ValueError):  # reading it will say why
         return False
-
-
-def available_cores() -> int:
-    """Cores that this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -116,7 +116,7 @@ def locks() -> Answer:
 
 def machine() -> Answer:
     """Cores and memory."""
-    from pneumoscan.scan import available_cores
+    from pneumoscan.runtime import available_cores
 
     memory = None
     with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows does not say

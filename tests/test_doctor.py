@@ -241,7 +241,7 @@ class TestTheModel:
         assert check.details["largest_difference"] is None  # JSON has no other word for it
 
     def test_that_runs_small_batches_only_is_a_warning(self, found: Callable[..., Check], tmp_path: Path) -> None:
-        check = found("cpu", model=with_golden(tmp_path / "m.onnx", 0, 0.75, 0.25, fails_above=4))
+        check = found("cpu", model=with_golden(tmp_path / "m.onnx", 0, 0.75, 0.25, fails_above=2))
         assert check.state is State.WARNING
         assert "choose a small --batch-size" in check.message
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
+from pneumoscan.model import Model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -87,8 +88,22 @@ def test_scaled_decoding_is_as_good_as_full_decoding(demo_images: list[Path]) ->
         assert np.abs(scaled - full).mean() < 1.5, path.name
 
 
-def _full(data: bytes) -> np.ndarray:
-    return np.asarray(Image.fromarray(decode(data).pixels).resize((224, 224), Image.Resampling.BILINEAR))
+def test_scaled_and_full_decoding_get_the_same_labels(dataset: Path) -> None:
+    model = Model(device="cpu")
+    size = model.card.input_size
+    originals = [path.read_bytes() for path in sorted((dataset / "originals").rglob("*.jpeg"))]
+    scaled, full = (
+        np.concatenate([model.predict(pixels[None]).probabilities[:, 1:].sum(axis=1) for pixels in pictures])
+        for pictures in ((decode(data, size).pixels for data in originals), (_full(data, size) for data in originals))
+    )
+    assert len(scaled) == 320
+    threshold = model.card.threshold
+    assert np.mean((scaled >= threshold) == (full >= threshold)) >= 0.995
+    assert np.abs(scaled - full).mean() <= 0.005
+
+
+def _full(data: bytes, size: int = 224) -> np.ndarray:
+    return np.asarray(Image.fromarray(decode(data).pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def test_an_original_and_its_small_copy_agree(model: str, dataset: Path) -> None:

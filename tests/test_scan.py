@@ -278,7 +278,7 @@ class TestAFailingNetwork:
         self, tmp_path: Path, flat: Flat, caplog: pytest.LogCaptureFixture
     ) -> None:
         model = write_model(tmp_path / "small.onnx", fails_above=2)
-        records = scan(model, *[flat(f"{number}.png", number) for number in range(40)], batch_size=8)
+        records = scan(model, *[flat(f"{number}.png", number) for number in range(40)], batch_size=8, workers=1)
         assert [record.status for record in records] == [Status.OK] * 40
         assert [message.split(" failed")[0] for message in caplog.messages] == ["a batch of 8", "a batch of 4"]
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pneumoscan.model import Model, ModelError
+from pneumoscan.runtime import available_cores
 from train import dataset, stress
 from train.calibrate import Logits, fit_calibration_of_folds
 from train.dataset import CLASSES, Sample
@@ -117,7 +118,7 @@ def ask_model(
         AuditError: no such file, or not of the contract.
     """
     try:
-        model = Model(path, "cpu")
+        model = Model(path, "cpu", threads=available_cores())
     except ModelError as error:
         raise AuditError(f"{path}: {error}") from error
 

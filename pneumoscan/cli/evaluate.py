@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from tqdm import tqdm
 
 from pneumoscan import models
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
@@ -24,6 +23,7 @@ from pneumoscan.cli.options import (
     Workers,
 )
 from pneumoscan.cli.pages import check_page
+from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import recorded
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
@@ -189,8 +189,7 @@ def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | No
         found = scanner.scan(paths, walk=False)
     else:
         found = _noting_heat(known, scanner.scan_pictures(paths, walk=False), heat)
-    progress = tqdm(stop.until(found), total=len(known), unit=" pictures", leave=False, disable=True if quiet else None)
-    records = list(progress)
+    records = list(progress(stop.until(found), "pictures", quiet=quiet, total=len(known)))
     stop.release()
     if stop.number:  # figures of some of the pictures would pass for those of all
         raise typer.Exit(stop.code)

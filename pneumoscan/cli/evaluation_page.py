@@ -12,7 +12,8 @@ from pneumoscan.plots import as_svg
 from pneumoscan.report.evaluation import render
 from pneumoscan.report.mistakes import worst
 from pneumoscan.report.pictures import heat_layer, thumbnails
-from pneumoscan.scan import Scanner, available_cores
+from pneumoscan.runtime import available_cores
+from pneumoscan.scan import Scanner
 
 
 def write_evaluation(

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from tqdm import tqdm
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
+from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import latest
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
@@ -152,7 +152,7 @@ def _pictures(
 ) -> list[dict[str, str]]:
     """For each row what the page holds of its picture."""
     from pneumoscan.report import pictures
-    from pneumoscan.scan import available_cores
+    from pneumoscan.runtime import available_cores
 
     if images == "link":
         return [
@@ -161,7 +161,7 @@ def _pictures(
         ]
     shown = [entry.record for entry in entries[:thumbnails] if entry.record.status != Status.ERROR]
     made = pictures.thumbnails(shown, root, available_cores())
-    found = list(tqdm(made, total=len(shown), unit=" thumbnails", leave=False, disable=True if quiet else None))
+    found = list(progress(made, "thumbnails", quiet=quiet, total=len(shown)))
     return found + [{} for _ in entries[len(found) :]]
 
 
@@ -194,8 +194,8 @@ def score_again(
         return []
     fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]
     again = scanner.scan_pictures((os.path.join(root, record.path) for record, _ in fitting), walk=False)
-    progress = tqdm(again, total=len(fitting), unit=" heatmaps", leave=False, disable=True if quiet else None)
-    for (record, picture), seen in zip(fitting, progress, strict=True):
+    watched = progress(again, "heatmaps", quiet=quiet, total=len(fitting))
+    for (record, picture), seen in zip(fitting, watched, strict=True):
         if seen.heatmap is not None and seen.record.modified == record.modified:
             picture["heat"] = heat_layer(seen.heatmap)
     foreign = len(wanted) - len(fitting)

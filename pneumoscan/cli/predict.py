@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
-from tqdm import tqdm
 
 from pneumoscan.cli.exits import Exit, complain, fail, misuse
 from pneumoscan.cli.heatmaps import Heatmaps, Which
@@ -31,6 +30,7 @@ from pneumoscan.cli.options import (
 )
 from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
 from pneumoscan.cli.pages import ScanPage
+from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
@@ -163,7 +163,7 @@ def predict(
         if first is not None or not (counts.unread or stop.number):
             outputs.open()
         rows = chain([first] if first else [], records)
-        for record, heat in tqdm(rows, unit=" pictures", leave=False, disable=True if quiet else None):
+        for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
             counts.add(record)
             if page is not None:

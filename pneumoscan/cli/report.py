@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from tqdm import tqdm
 
 from pneumoscan import models
 from pneumoscan.cli.exits import Exit, fail, misuse
 from pneumoscan.cli.options import RESULTS, DeviceName, ModelName, Quiet
 from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
+from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import latest
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.records import Label
@@ -85,7 +85,7 @@ def report(
 
     worklist = Worklist()
     found = latest(predictions, "PREDICTIONS")
-    for record in tqdm(found, unit=" records", leave=False, disable=True if quiet else None):
+    for record in progress(found, "records", quiet=quiet):
         worklist.add(record)
     if not worklist.total:
         fail(f"nothing to show: {predictions} holds no records", Exit.NOTHING_TO_SCAN)
