@@ -2,16 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-import pneumoscan
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelFile, Quiet, Workers
@@ -21,7 +17,6 @@ from pneumoscan.cli.stop import StopSignal
 if TYPE_CHECKING:
     from pneumoscan.benchmark.pictures import Pictures
     from pneumoscan.benchmark.rounds import Round, Task
-    from pneumoscan.scan import Scanner
 
 MEASURE = "What is measured"
 """Panel of the help."""
@@ -106,6 +101,9 @@ def bench(
     configure_messages(quiet)
     scanner = load_scanner(model, device=device, workers=workers, batch_size=batch_size)
 
+    from tempfile import TemporaryDirectory
+
+    from pneumoscan.benchmark.result import as_json
     from pneumoscan.benchmark.rounds import Task
     from pneumoscan.model import shipped_model
 
@@ -126,10 +124,14 @@ def bench(
             sizes=counts,
         )
         measured, failed = _measured(task, rounds, quiet)
-        result = _result(task, scanner, pictures, folder is None, measured, failed)
+        result = as_json(task, scanner.model, pictures, measured, failed=failed, drawn=folder is None)
+        picture = b""
         if plot is not None:
-            result["settings_tried"] = _plotted(task, rounds, plot, quiet)
-    _write(result, save, history)
+            from pneumoscan.benchmark.settings import as_picture, try_settings
+
+            result["settings_tried"] = tried = try_settings(task, rounds, quiet)
+            picture = as_picture(tried, plot.suffix[1:].lower())
+    _write(result, save, history, plot, picture)
     if failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
 
@@ -197,7 +199,7 @@ def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dic
         for number, name, found in tqdm(turns, total=total, unit=" runs", leave=False, disable=True if quiet else None):
             if isinstance(found, ProcessError):
                 failed[name] = str(found)
-                complain(f"{task.scripts[name]} failed and is left out: {found}")
+                complain(f"{task.scripts[name]} failed, and is left out: {found}")
             else:
                 measured[number][name] = found
     except ProcessError as error:
@@ -208,59 +210,7 @@ def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dic
     return [without_start(round) for round in measured], failed
 
 
-def _result(
-    task: "Task",
-    scanner: "Scanner",
-    pictures: "Pictures",
-    drawn: bool,
-    measured: "list[Round]",
-    failed: dict[str, str],
-) -> dict[str, Any]:
-    """All that there is to tell, in values that JSON has. Paths are left out, so that it can be passed on."""
-    from pneumoscan.benchmark.figures import summary
-    from pneumoscan.benchmark.machine import describe
-
-    card = scanner.model.card
-    scripts = [name for name in task.scripts if name not in failed]
-    figures = summary(measured, shares_cores=scanner.model.device == "cpu", scripts=scripts, sizes=task.sizes)
-    return {
-        "schema": 1,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": pneumoscan.__version__,
-        "model": {
-            "name": f"{card.name}-{card.version}",
-            "sha256": scanner.model.sha256,
-            "input_size": card.input_size,
-            "device": scanner.model.device,
-        },
-        "machine": describe(),
-        "settings": {"rounds": len(measured), "workers": task.workers, "batch_size": task.batch_size},
-        "pictures": {
-            "drawn": drawn,
-            "files": task.images,
-            "different": len(pictures.paths),
-            "undecodable": pictures.undecodable,
-            "megapixels": pictures.megapixels,
-            "kilobytes": pictures.kilobytes,
-        },
-        "failed": failed,
-        **json.loads(json.dumps(figures, default=asdict)),
-        "rounds": [{name: asdict(run) for name, run in round.items()} for round in measured],
-    }
-
-
-def _plotted(task: "Task", rounds: int, file: Path, quiet: bool) -> dict[str, Any]:
-    from pneumoscan.benchmark.settings import as_picture, try_settings
-
-    tried = try_settings(task, rounds, quiet)
-    try:
-        replace_with(file, as_picture(tried, file.suffix[1:].lower()))
-    except OSError as error:
-        complain(f"cannot write {file}: {error.strerror}")
-    return tried
-
-
-def _write(result: dict[str, Any], save: Path | None, history: Path | None) -> None:
+def _write(result: dict[str, Any], save: Path | None, history: Path | None, plot: Path | None, picture: bytes) -> None:
     """The tables or the JSON on standard output, and the files."""
     from pneumoscan.cli.bench_output import as_text
 
@@ -272,5 +222,7 @@ def _write(result: dict[str, Any], save: Path | None, history: Path | None) -> N
         if history is not None:
             with history.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
+        if plot is not None:
+            replace_with(plot, picture)
     except OSError as error:
         fail(f"cannot write {error.filename}: {error.strerror}", Exit.INPUT_ERRORS)

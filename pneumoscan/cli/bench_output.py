@@ -17,11 +17,11 @@ STAGES = {
 ALONE = ("decoding", "inference")
 """Stages of which only the steady part counts, being ceilings."""
 RATIOS = {
-    "slower_ceiling": "c of the slower ceiling, a or b",
-    "decoding": "c of a",
-    "both_ceilings": "c of a and b in turn on the same cores",
-    "naive": "c of d",
-    "cpu_of_decoding": "CPU time of c of that of a",
+    "slower_ceiling": "c / the slower of a and b",
+    "both_ceilings": "c / a and b in turn on the same cores",
+    "decoding": "c / a",
+    "naive": "c / d",
+    "cpu_of_decoding": "CPU time per image, c / a",
 }
 PARTS = {"whole": "with start", "steady": "steady"}
 
@@ -38,7 +38,7 @@ def as_text(result: dict[str, Any]) -> str:
     console.print()
     console.print(_stages(result["stages"], STAGES | letters))
     console.print()
-    console.print(_ratios(result["ratios"], RATIOS | {name: f"c of {words[0]}" for name, words in letters.items()}))
+    console.print(_ratios(result["ratios"], RATIOS | {name: f"c / {words[0]}" for name, words in letters.items()}))
     console.print()
     start = result["start"]
     console.print(
@@ -54,7 +54,7 @@ def as_text(result: dict[str, Any]) -> str:
     console.print(
         Text(
             f"Medians of {result['settings']['rounds']} rounds (lowest to highest). Ratios are of images per second, "
-            "made within each round. Steady: without the start and end of the process, as measured on one picture."
+            "made within each round. Steady: without the start and end of the process."
         )
     )
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
