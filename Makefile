@@ -10,7 +10,7 @@ MODEL_RUN ?= runs/lite0
 COMPARISON ?= runs/compare/compare.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train browser bench lint model compare clean
+.PHONY: help demo test test-train browser bench bench-files lint model compare clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,7 +32,11 @@ browser: ## Get what the tests of pages need: Chromium (apt) and axe-core (npm)
 	mkdir -p $(AXE)
 	npm install --prefix $(AXE) --no-save --no-audit --no-fund --ignore-scripts axe-core@4.14.1
 
-bench: .venv/dev ## Measure memory and time over many files
+bench: .venv/dev ## Measure how near a scan comes to decoding alone: make bench [DATA=path/to/pictures] [BENCH=options]
+	$(BIN)/python -m pneumoscan bench $(if $(DATA),"$(DATA)") --history tests/benchmarks/history.jsonl $(BENCH) \
+		$(if $(shell $(BIN)/python -m pip show --quiet torch 2>&1 || echo absent),,--compare tests/benchmarks/pytorch.py)
+
+bench-files: .venv/dev ## Measure memory and time over many small files
 	$(BIN)/python -m tests.benchmarks.many_files
 
 lint: .venv/dev ## Check style and types

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import pneumoscan
+from pneumoscan.cli.bench import bench
 from pneumoscan.cli.doctor import doctor
 from pneumoscan.cli.evaluate import evaluate
 from pneumoscan.cli.explain import explain
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, watch, report, explain, evaluate, validate, schema, doctor):
+for command in (predict, watch, report, explain, evaluate, validate, schema, doctor, bench):
     # The help is laid out anew, so that the docstring's own line ends only get in the way.
     app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(command.__doc__))))(command)
 

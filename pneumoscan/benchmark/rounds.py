@@ -1,0 +1,198 @@
+"""The stages, each a command, and how they take turns."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pneumoscan.benchmark.pictures import fill
+from pneumoscan.benchmark.process import ProcessError, Usage, run_python
+
+RUNTIME = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1], providers=sys.argv[2:]); print()"
+"""What every program that uses ONNX Runtime does before its first answer."""
+
+SIZED = "program_"
+CEILINGS = "pneumoscan.benchmark.ceilings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """So many images in so many seconds of wall time and of CPU time; None where the latter is not known."""
+
+    images: int
+    seconds: float
+    cpu_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One run of a stage.
+
+    Attributes:
+        whole: from the start of its process to the end.
+        steady: without what a process needs before and after, however many images it has; None where too few images
+            were scanned to tell, and for stages that scan none.
+        peak_bytes: of its largest process; None where the system does not tell.
+        first_seconds: from its start to its first line; None where it has none.
+    """
+
+    whole: Work
+    steady: Work | None
+    peak_bytes: int | None
+    first_seconds: float | None
+
+
+Round = dict[str, Measured]
+"""What was measured of each stage in one round, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What all stages do.
+
+    Attributes:
+        place: a folder for pictures and outputs, which exists.
+        pictures: those to scan, at least one.
+        images: files to scan, at least 2: links to the pictures.
+        model: file of the model.
+        input_size: of the model, in pixels.
+        device: as `predict` takes it.
+        providers: of ONNX Runtime, that a script must name for the same device.
+        workers, batch_size: as `predict` takes them; None unless given.
+        scripts: Python files that are called as `naive` is, by name.
+        sizes: numbers of files over which the whole program is measured too.
+    """
+
+    place: Path
+    pictures: Sequence[Path]
+    images: int
+    model: str
+    input_size: int
+    device: str
+    providers: tuple[str, ...]
+    workers: int | None = None
+    batch_size: int | None = None
+    scripts: dict[str, Path]
+    sizes: tuple[int, ...] = ()
+
+    def commands(self) -> dict[str, list[str]]:
+        """Makes the folders of links, and says what Python is called with for each stage."""
+        folder, single = self._fill("images", self.images), self._fill("single", 1)
+        predict = [*self._predict(), "-o", self._output]
+        script = [self.model, folder, str(self.input_size), *self.providers]
+        batch_size = [] if self.batch_size is None else [str(self.batch_size)]
+        return {
+            "decoding": ["-m", CEILINGS, "decode", folder, str(self.input_size)],
+            "inference": ["-m", CEILINGS, "infer", folder, self.model, self.device, *batch_size],
+            "program": [*predict, folder],
+            "naive": [os.fspath(Path(__file__).with_name("naive.py")), *script],
+            **{name: [os.fspath(path), *script] for name, path in self.scripts.items()},
+            "first": [*self._predict(), "-f", "jsonl", single],
+            "runtime": ["-c", RUNTIME, self.model, *self.providers],
+            **{sized(count): [*predict, self._fill(f"images{count}", count)] for count in self.sizes},
+        }
+
+    def _fill(self, name: str, count: int) -> str:
+        return os.fspath(fill(self.place / name, self.pictures, count))
+
+    def _predict(self) -> list[str]:
+        options = {"--workers": self.workers, "--batch-size": self.batch_size}
+        given = [str(word) for option in options.items() if option[1] is not None for word in option]
+        return ["-m", "pneumoscan", "predict", "-q", "--model", self.model, "--device", self.device, *given]
+
+    @property
+    def _output(self) -> str:
+        return os.fspath(self.place / "scores.jsonl")
+
+    def measure(self, name: str, command: list[str]) -> Measured:
+        """Runs a stage.
+
+        Raises:
+            ProcessError: it failed, or did not score every picture.
+        """
+        usage = run_python(*command)
+        images = {"first": 1, "runtime": 0} | {sized(count): count for count in self.sizes}
+        whole = Work(images=images.get(name, self.images), seconds=usage.seconds, cpu_seconds=usage.cpu_seconds)
+        if name == "program" or name.startswith(SIZED):
+            _check_records(Path(self._output), whole.images)
+        steady = None
+        if name in ("decoding", "inference", "naive", *self.scripts):
+            steady = _told(usage)
+            if steady.images != self.images:
+                raise ProcessError(f"it scanned {steady.images:,} of {self.images:,} pictures")
+        return Measured(whole=whole, steady=steady, peak_bytes=usage.peak_bytes, first_seconds=usage.first_line_seconds)
+
+
+def sized(count: int) -> str:
+    """Name of the stage that is the whole program over so many files."""
+    return f"{SIZED}{count}"
+
+
+def take_turns(task: Task, rounds: int) -> Iterator[tuple[int, str, Measured | ProcessError]]:
+    """Runs all stages in every round, in turn forwards and backwards, so that a drift of the machine evens out.
+
+    A script that fails is not run again.
+
+    Yields:
+        Number of the round from 0, name of the stage, and what was measured, or how a script failed.
+
+    Raises:
+        ProcessError: another stage failed.
+    """
+    commands = task.commands()
+    for number in range(rounds):
+        for name in list(commands) if number % 2 == 0 else list(commands)[::-1]:
+            try:
+                yield number, name, task.measure(name, commands[name])
+            except ProcessError as error:
+                if name not in task.scripts:
+                    raise ProcessError(f"the stage {name} failed: {error}") from error
+                del commands[name]
+                yield number, name, error
+
+
+def without_start(round: Round) -> Round:
+    """The same round, in which the program's runs have a steady part: what they took beyond a run over one picture."""
+    first = round["first"].whole
+
+    def steady(run: Measured) -> Work | None:
+        images, seconds = run.whole.images - 1, run.whole.seconds - first.seconds
+        if images < 1 or seconds <= 0:
+            return None
+        cpu_seconds = None
+        if run.whole.cpu_seconds is not None and first.cpu_seconds is not None:
+            cpu_seconds = run.whole.cpu_seconds - first.cpu_seconds
+        return Work(images=images, seconds=seconds, cpu_seconds=cpu_seconds)
+
+    return {
+        name: replace(run, steady=steady(run)) if name == "program" or name.startswith(SIZED) else run
+        for name, run in round.items()
+    }
+
+
+def _told(usage: Usage) -> Work:
+    """What a stage says of itself in its last line.
+
+    Raises:
+        ProcessError: it says nothing.
+    """
+    try:
+        return Work(**json.loads(usage.stdout.splitlines()[-1]))
+    except (IndexError, ValueError, TypeError) as error:
+        raise ProcessError("its last line is no JSON object of images, seconds and cpu_seconds") from error
+
+
+def _check_records(output: Path, images: int) -> None:
+    """Makes sure that the program scored every picture, since errors would be quicker.
+
+    Raises:
+        ProcessError: it did not.
+    """
+    with output.open(encoding="utf-8") as file:
+        records = [json.loads(line) for line in file]
+    errors = [record["message"] for record in records if record["status"] == "error"]
+    if errors:
+        raise ProcessError(f"{len(errors):,} pictures were not scored: {errors[0]}")
+    if len(records) != images:
+        raise ProcessError(f"it wrote {len(records):,} records for {images:,} pictures")

@@ -1,0 +1,81 @@
+"""What numbers of workers and batch sizes do to the speed of a scan, measured in this process and drawn.
+
+Needs matplotlib.
+"""
+
+import io
+import time
+from collections import deque
+from itertools import islice
+from statistics import median
+from typing import Any
+
+from tqdm import tqdm
+
+from pneumoscan.benchmark.rounds import Task
+from pneumoscan.scan import Scanner, available_cores
+from pneumoscan.sources import find_files
+
+try:
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("plots need matplotlib: pip install 'pneumoscan[evaluate]'", name=error.name) from error
+
+BATCH_SIZES = (1, 4, 16, 32, 64)
+SHARE = 4
+"""Of so many files one is scanned, since there are many settings."""
+
+
+def worker_counts(cores: int) -> list[int]:
+    """Powers of two up to the cores, the cores, and twice as many."""
+    return sorted({*(2**power for power in range(cores.bit_length())), cores, 2 * cores})
+
+
+def try_settings(task: Task, rounds: int, quiet: bool) -> dict[str, Any]:
+    """Scans a share of the files with each setting, in turn forwards and backwards, without the start.
+
+    Args:
+        task: of which `commands` has made the folder `images`.
+        rounds: how often.
+        quiet: whether to show no progress.
+
+    Returns:
+        Images per second, the median over the rounds: under `workers` by their number, with the task's own batch size;
+        under `batch_size` by that, with the task's own workers. Numbers are text, as in JSON.
+    """
+    settings = [("workers", number) for number in worker_counts(available_cores())]
+    settings += [("batch_size", number) for number in BATCH_SIZES]
+    own = {"workers": task.workers, "batch_size": task.batch_size}
+    paths = list(islice(find_files([task.place / "images"]), max(task.images // SHARE, 1)))
+    speeds: dict[tuple[str, int], list[float]] = {setting: [] for setting in settings}
+    turns = [each for number in range(rounds) for each in settings[:: -1 if number % 2 else 1]]
+    for name, number in tqdm(turns, unit=" scans", leave=False, disable=True if quiet else None):
+        device: Any = task.device
+        scanner = Scanner(task.model, device=device, **(own | {name: number}))
+        begun = time.perf_counter()
+        deque(scanner.scan(paths, walk=False), maxlen=0)
+        speeds[name, number].append(len(paths) / (time.perf_counter() - begun))
+    return {
+        option: {str(number): median(found) for (name, number), found in speeds.items() if name == option}
+        for option in own
+    }
+
+
+def as_picture(tried: dict[str, Any], format: str) -> bytes:
+    """Draws two curves of what `try_settings` found.
+
+    Args:
+        tried: its result.
+        format: `png`, `svg` or `pdf`.
+    """
+    canvas = Figure(figsize=(8, 3.4), layout="constrained")
+    for axes, (option, speeds) in zip(canvas.subplots(1, 2, sharey=True), tried.items(), strict=True):
+        axes.plot(list(speeds), list(speeds.values()), marker="o", color="#0072B2")  # numbers as text: even steps
+        axes.set_xlabel({"workers": "decoding threads", "batch_size": "pictures per run of the network"}[option])
+        axes.set_ylim(bottom=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.3)
+    canvas.axes[0].set_ylabel("images/s")
+    data = io.BytesIO()
+    canvas.savefig(data, format=format, dpi=150)
+    return data.getvalue()

@@ -1,0 +1,228 @@
+"""`pneumoscan bench`: tell how near a scan comes to what nobody can avoid."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+from pneumoscan.atomic import replace_with
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
+from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelFile, Quiet, Workers
+from pneumoscan.cli.start import configure_messages, load_scanner
+from pneumoscan.cli.stop import StopSignal
+
+if TYPE_CHECKING:
+    from pneumoscan.benchmark.pictures import Pictures
+    from pneumoscan.benchmark.rounds import Round, Task
+
+MEASURE = "What is measured"
+"""Panel of the help."""
+STDOUT = Path("-")
+PLOT_FORMATS = (".png", ".svg", ".pdf")
+OWN_STAGES = ("decoding", "inference", "program", "naive", "first", "runtime")
+
+
+def bench(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", exists=True, file_okay=False, help="Pictures to scan. Unless given: drawn ones."),
+    ] = None,
+    images: Annotated[
+        int,
+        typer.Option(
+            min=2, help="Files to scan: a random choice, or each picture several times.", rich_help_panel=MEASURE
+        ),
+    ] = 2000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each stage has its turn.", rich_help_panel=MEASURE)] = 3,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Also scan so many files each: do time per picture and memory stay the same?",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Also run this Python program, called and answering as pneumoscan/benchmark/naive.py says. May be "
+            "given again. In a checkout, [bold]make bench[/] so adds a loop in PyTorch, where that is installed.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Save all that was measured, in JSON ([bold]-[/]: in place of the tables).",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Append the same as one line of JSON Lines.", rich_help_panel=RESULTS),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also scan with several numbers of workers and batch sizes, and draw (.png, .svg, .pdf) what they do.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = None,
+    model: ModelFile = None,
+    device: DeviceName = "auto",
+    workers: Workers = None,
+    batch_size: BatchSize = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure how near a scan comes to what nobody can avoid: decoding the pictures, and running the network.
+
+    In each round, on the same files, one after the other: decoding alone, on all cores; the network alone, on batches
+    in memory; the whole program, as [bold]predict[/] with these options; and the loop that people write, which opens
+    and scores a picture at a time. Figures are medians over the rounds, with the lowest and the highest; ratios are
+    made within a round. Takes minutes; let nothing else run meanwhile.
+
+    Exit codes: 0 measured; 1 a stage failed, or a result could not be written; 2 wrong usage; 3 no pictures that can be
+    decoded; 4 model or device unavailable; 129, 130 or 143 stopped by a signal.
+    """
+    counts = _counts(sizes)
+    scripts = _scripts(compare or [])
+    _check_outputs([save, history, plot])
+    if plot is not None:
+        _check_plot(plot)
+    configure_messages(quiet)
+    scanner = load_scanner(model, device=device, workers=workers, batch_size=batch_size)
+
+    from tempfile import TemporaryDirectory
+
+    from pneumoscan.benchmark.result import as_json
+    from pneumoscan.benchmark.rounds import Task
+    from pneumoscan.model import shipped_model
+
+    on_cuda = scanner.model.device.startswith("cuda")
+    with TemporaryDirectory(prefix="pneumoscan-bench-") as place:
+        pictures = _pictures(folder, Path(place), images, scanner.model.card.input_size)
+        task = Task(
+            place=Path(place),
+            pictures=pictures.paths,
+            images=images,
+            model=shipped_model() if model is None else str(model.absolute()),
+            input_size=scanner.model.card.input_size,
+            device=device,
+            providers=(*(["CUDAExecutionProvider"] if on_cuda else []), "CPUExecutionProvider"),
+            workers=workers,
+            batch_size=batch_size,
+            scripts=scripts,
+            sizes=counts,
+        )
+        measured, failed = _measured(task, rounds, quiet)
+        result = as_json(task, scanner.model, pictures, measured, failed=failed, drawn=folder is None)
+        picture = b""
+        if plot is not None:
+            from pneumoscan.benchmark.settings import as_picture, try_settings
+
+            result["settings_tried"] = tried = try_settings(task, rounds, quiet)
+            picture = as_picture(tried, plot.suffix[1:].lower())
+    _write(result, save, history, plot, picture)
+    if failed:
+        raise typer.Exit(Exit.INPUT_ERRORS)
+
+
+def _counts(sizes: str | None) -> tuple[int, ...]:
+    try:
+        counts = tuple(sorted({int(word) for word in sizes.split(",")})) if sizes is not None else ()
+    except ValueError:
+        misuse(f"{sizes}: expected numbers, as in 200,2000,20000", "--sizes")
+    if counts and counts[0] < 2:
+        misuse("each must be at least 2", "--sizes")
+    return counts
+
+
+def _scripts(files: list[Path]) -> dict[str, Path]:
+    """By the names that they have in the results."""
+    scripts = {file.stem: file for file in files}
+    if len(scripts) < len(files) or not scripts.keys().isdisjoint(OWN_STAGES):
+        misuse(f"their names without suffix must differ, also from {', '.join(OWN_STAGES)}", "--compare")
+    return scripts
+
+
+def _check_outputs(files: list[Path | None]) -> None:
+    """Says at once, and not after minutes, what could not be written."""
+    for option, file in zip(("--json", "--history", "--plot"), files, strict=True):
+        if file is not None and file != STDOUT and not file.absolute().parent.is_dir():
+            misuse(f"{file}: there is no directory {file.parent}", option)
+        if file is not None and file.is_dir():
+            misuse(f"{file} is a directory", option)
+
+
+def _check_plot(file: Path) -> None:
+    if file.suffix.lower() not in PLOT_FORMATS:
+        misuse(f"{file}: name a file {', '.join(PLOT_FORMATS)}", "--plot")
+    try:
+        import pneumoscan.benchmark.settings  # noqa: F401
+    except ModuleNotFoundError as error:
+        fail(str(error), Exit.USAGE)
+
+
+def _pictures(folder: Path | None, place: Path, images: int, size: int) -> "Pictures":
+    """The user's, or drawn ones."""
+    from pneumoscan.benchmark.pictures import DRAWN, draw, find
+
+    if folder is None:
+        draw(place / "drawn", min(DRAWN, images))
+    found = find(place / "drawn" if folder is None else folder, images, size)
+    if not found.paths:
+        what = f": none of {found.undecodable:,} can be decoded" if found.undecodable else ""
+        fail(f"nothing to scan: no pictures in {folder}{what}", Exit.NOTHING_TO_SCAN)
+    return found
+
+
+def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dict[str, str]]":
+    """What was measured in each round, and how scripts failed, which are told and left out."""
+    from pneumoscan.benchmark.process import ProcessError
+    from pneumoscan.benchmark.rounds import take_turns, without_start
+
+    measured: list[Round] = [{} for _ in range(rounds)]
+    failed: dict[str, str] = {}
+    stop = StopSignal()
+    total = rounds * (len(OWN_STAGES) + len(task.scripts) + len(task.sizes))
+    turns: Iterator[Any] = stop.until(take_turns(task, rounds))
+    try:
+        for number, name, found in tqdm(turns, total=total, unit=" runs", leave=False, disable=True if quiet else None):
+            if isinstance(found, ProcessError):
+                failed[name] = str(found)
+                complain(f"{task.scripts[name]} failed, and is left out: {found}")
+            else:
+                measured[number][name] = found
+    except ProcessError as error:
+        fail(str(error), Exit.INPUT_ERRORS)
+    if stop.number:
+        raise typer.Exit(stop.code)
+    stop.release()
+    return [without_start(round) for round in measured], failed
+
+
+def _write(result: dict[str, Any], save: Path | None, history: Path | None, plot: Path | None, picture: bytes) -> None:
+    """The tables or the JSON on standard output, and the files."""
+    from pneumoscan.cli.bench_output import as_text
+
+    text = json.dumps(result, indent=2) + "\n"
+    say(text if save == STDOUT else as_text(result))
+    try:
+        if save is not None and save != STDOUT:
+            replace_with(save, text.encode())
+        if history is not None:
+            with history.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+        if plot is not None:
+            replace_with(plot, picture)
+    except OSError as error:
+        fail(f"cannot write {error.filename}: {error.strerror}", Exit.INPUT_ERRORS)
