@@ -54,7 +54,7 @@ are stretched to a square, as the training copies were, and scanned at {input_si
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{taught}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -131,6 +131,11 @@ The last six were made by the same rules as those that the classifier learned fr
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
 
+TAUGHT = """
+
+The network learned from a larger one (distillation): {share:.0%} of each target is what that one says of the same view, the rest
+its label. Each fold was taught by a network that had not seen its held-out patients either."""
+
 
 def write_card(
     card: Card,
@@ -157,6 +162,7 @@ def write_card(
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
+        taught=TAUGHT.format(share=settings.teacher_share) if settings.teacher_share else "",
         train_size=settings.size,
         folds=settings.folds,
         epochs=settings.epochs,

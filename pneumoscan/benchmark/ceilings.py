@@ -19,7 +19,7 @@ import numpy as np
 
 from pneumoscan import decode
 from pneumoscan.model import Model
-from pneumoscan.scan import DEFAULT_BATCH_SIZE, available_cores
+from pneumoscan.runtime import available_cores
 from pneumoscan.sources import find_files
 
 IN_MEMORY = 128
@@ -41,7 +41,7 @@ def inference(folder: str, path: str, device: Any, batch_size: str | None = None
     """Scores as many pictures as the folder has, in batches, as the engine would."""
     model = Model(path, device)
     count = sum(1 for _ in find_files([folder]))
-    size = int(batch_size) if batch_size else getattr(model, "batch_size", DEFAULT_BATCH_SIZE)
+    size = int(batch_size) if batch_size else model.batch_size
     few = islice(find_files([folder]), min(count, IN_MEMORY))
     with ThreadPoolExecutor(available_cores()) as pool:
         pictures = list(pool.map(lambda path: decode.decode(decode.read(path).data, model.card.input_size).pixels, few))
@@ -49,7 +49,7 @@ def inference(folder: str, path: str, device: Any, batch_size: str | None = None
     kept = [np.stack(list(islice(turns, min(size, count)))) for _ in range(max(IN_MEMORY // size, 1))]
     whole, rest = divmod(count, size)
     batches = [*islice(cycle(kept), whole), *([kept[0][:rest]] if rest else [])]
-    with ThreadPoolExecutor(getattr(model, "in_flight", 1)) as pool:
+    with ThreadPoolExecutor(model.in_flight) as pool:
         for batch in (batches[0], batches[-1]):  # the first run of each size also reserves memory
             model.predict(batch)
         _time(count, lambda: pool.map(model.predict, batches))

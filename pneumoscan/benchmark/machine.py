@@ -10,8 +10,7 @@ from typing import Any
 
 from PIL import features
 
-from pneumoscan.runtime import find_gpus
-from pneumoscan.scan import available_cores
+from pneumoscan.runtime import available_cores, find_gpus
 
 
 def describe() -> dict[str, Any]:

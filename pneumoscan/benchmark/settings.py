@@ -13,7 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from pneumoscan.benchmark.rounds import Task
-from pneumoscan.scan import Scanner, available_cores
+from pneumoscan.runtime import available_cores
+from pneumoscan.scan import Scanner
 from pneumoscan.sources import find_files
 
 try:

@@ -9,8 +9,9 @@ import typer
 from tqdm import tqdm
 
 from pneumoscan.atomic import replace_with
+from pneumoscan import models
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
-from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelFile, Quiet, Workers
+from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 
@@ -77,7 +78,7 @@ def bench(
             rich_help_panel=RESULTS,
         ),
     ] = None,
-    model: ModelFile = None,
+    model: ModelName = None,
     device: DeviceName = "auto",
     workers: Workers = None,
     batch_size: BatchSize = None,
@@ -105,7 +106,6 @@ def bench(
 
     from pneumoscan.benchmark.result import as_json
     from pneumoscan.benchmark.rounds import Task
-    from pneumoscan.model import shipped_model
 
     on_cuda = scanner.model.device.startswith("cuda")
     with TemporaryDirectory(prefix="pneumoscan-bench-") as place:
@@ -114,7 +114,7 @@ def bench(
             place=Path(place),
             pictures=pictures.paths,
             images=images,
-            model=shipped_model() if model is None else str(model.absolute()),
+            model=str(models.find(model).absolute()),
             input_size=scanner.model.card.input_size,
             device=device,
             providers=(*(["CUDAExecutionProvider"] if on_cuda else []), "CPUExecutionProvider"),

@@ -18,7 +18,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from pneumoscan.model import Model
-from pneumoscan.scan import available_cores
+from pneumoscan.runtime import available_cores
 from train.network import NETWORKS, Network
 
 BATCH_SIZE = 32
