@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from pneumoscan.atomic import replace_with
 from pneumoscan import models
+from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.start import configure_messages, load_scanner
