@@ -48,13 +48,13 @@ def examine(path: str | os.PathLike[str] | None = None, device: "Device" = "auto
 
     Args:
         path: the model file, or None for the one that is shipped.
-        device: what scanning would be asked to run on. Both devices are tried whatever it is.
+        device: what scanning would be asked to run on. CPU and CUDA are tried whatever it is.
 
     Returns:
         The checks in the order in which people read them, and the device that would be used, `cpu` or `cuda`.
     """
-    cpu, cuda = try_model(path, "cpu"), try_model(path, "cuda")
-    used = "cuda" if device == "cuda" or (device == "auto" and cuda.model is not None) else "cpu"
+    cpu, cuda = try_model(path, "cpu"), try_model(path, device if device.startswith("cuda") else "cuda")
+    used = "cuda" if device.startswith("cuda") or (device == "auto" and cuda.model is not None) else "cpu"
     questions: dict[str, Callable[[], Answer]] = {
         "versions": _versions,
         "model": lambda: _model(path, cpu),
@@ -88,14 +88,13 @@ def try_model(path: str | os.PathLike[str] | None, device: "Device") -> Trial:
         import numpy as np
 
         from pneumoscan.model import DeviceError, Model, ModelError
-        from pneumoscan.scan import DEFAULT_BATCH_SIZE
 
         try:
             model = Model(path, device)
         except (DeviceError, ModelError) as error:
             return Trial(error=str(error), refused=isinstance(error, DeviceError))
         difference = model.self_test() if model.card.golden else None
-        batch = np.zeros((DEFAULT_BATCH_SIZE, model.card.input_size, model.card.input_size), np.uint8)
+        batch = np.zeros((model.batch_size, model.card.input_size, model.card.input_size), np.uint8)
     except Exception as error:  # ONNX Runtime's errors share no base class, and a card may hold anything
         return Trial(model, error=_told(error))
     try:
@@ -192,6 +191,7 @@ def _device(trial: Trial, used: bool) -> Answer:
 
 def _cuda(trial: Trial, used: bool) -> Answer:
     """As `_device`; where CUDA refuses, also why. That is no trouble where there is no GPU and none is asked for."""
+    from pneumoscan.cuda import list_gpus
     from pneumoscan.runtime import find_gpus, missing_cuda_library, onnxruntime
 
     gpus, driver = [], None
@@ -199,7 +199,7 @@ def _cuda(trial: Trial, used: bool) -> Answer:
         gpus = find_gpus()
     except OSError as error:
         driver = str(error)
-    found = ", ".join(gpus) or driver or "no NVIDIA GPU found"
+    found = list_gpus(gpus) or driver or "no NVIDIA GPU found"
     if not trial.refused:
         state, message, details = _device(trial, used)
         return state, f"{found}: {message}", details | {"gpus": gpus}
