@@ -1,7 +1,6 @@
 """What is asked of CUDA, and what comes of it. Except in the last test, the CPU stands in for every GPU."""
 
 import base64
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -77,8 +76,9 @@ class Session:
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         self.machine.tried.append(self.gpu)
-        off = self.machine.off_in_tf32 if self.options.get("use_tf32") == "1" else self.machine.off
-        return [output + np.float32(off) for output in self.real.run(names, inputs)]
+        if self.gpu in self.machine.out_of_memory:
+            raise RuntimeError("out of memory")
+        return [output + np.float32(self.machine.off) for output in self.real.run(names, inputs)]
 
     def io_binding(self) -> Binding:
         self.machine.bindings.append(Binding(self.real.io_binding()))
@@ -97,7 +97,8 @@ class Machine:
         names: of the GPUs.
         broken: numbers of GPUs on which no session can be made.
         without_libraries: numbers of GPUs for which ONNX Runtime goes on with the CPU in silence.
-        off, off_in_tf32: how much probabilities are off when a session is tried, in single precision and in TF32.
+        out_of_memory: numbers of GPUs on which golden pictures cannot be scored.
+        off: how much their probabilities are off.
         before_run: called with the GPU's number before a batch runs.
         asked: providers of each session.
         tried: GPU, or CPU, of each run without binding.
@@ -109,7 +110,8 @@ class Machine:
         self.names = ["NVIDIA Z1", "NVIDIA Z2"]
         self.broken: set[str] = set()
         self.without_libraries: set[str] = set()
-        self.off = self.off_in_tf32 = 0.0
+        self.out_of_memory: set[str] = set()
+        self.off = 0.0
         self.before_run: Callable[[str], object] = lambda gpu: None
         self.asked: list[list[Any]] = []
         self.tried: list[str] = []
@@ -124,10 +126,9 @@ class Machine:
             raise RuntimeError(f"CUDA failure 2 on {session.gpu}")
         return session
 
-    def gpus_asked(self) -> list[tuple[str, str]]:
-        """Number and use of TF32 of each session that was asked for on a GPU."""
-        options = [providers[0][1] for providers in self.asked if providers != ["CPUExecutionProvider"]]
-        return [(each["device_id"], each["use_tf32"]) for each in options]
+    def gpus_asked(self) -> list[str]:
+        """The GPU of each session that was asked for on one."""
+        return [providers[0][1]["device_id"] for providers in self.asked if providers != ["CPUExecutionProvider"]]
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ class TestTheGpusChosen:
     )
     def test_are_those_that_are_named(self, machine: Machine, model: Path, device: str, gpus: list[str]) -> None:
         loaded = Model(model, device)
-        assert machine.gpus_asked() == [(gpu, "1") for gpu in gpus]
+        assert machine.gpus_asked() == gpus
         assert loaded.device == ("cuda" if gpus else "cpu")
         assert loaded.in_flight == (2 * len(gpus) if gpus else 1)
         assert loaded.batch_size == (64 if gpus else 16)
@@ -196,7 +197,7 @@ class TestTheGpusChosen:
         self, machine: Machine, model: Path
     ) -> None:
         Model(model, "cuda:1")
-        options = {"device_id": "1", "use_tf32": "1", "cudnn_conv_algo_search": "HEURISTIC"}
+        options = {"device_id": "1", "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         assert machine.asked[-1] == [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
 
     @pytest.mark.parametrize("device", ["cuda:2", "cuda:0,2"])
@@ -220,7 +221,7 @@ class TestTheGpusChosen:
     ) -> None:
         machine.broken = {"0"}
         assert Model(model, device).device == "cuda"
-        assert machine.gpus_asked() == [("0", "1"), ("1", "1")]
+        assert machine.gpus_asked() == ["0", "1"]
         assert "scanning on GPU 1: starting it on GPU 0 failed: CUDA failure 2 on 0" in caplog.text
 
     @pytest.mark.parametrize("device", ["cuda:0,1", "cuda:all"])
@@ -260,37 +261,38 @@ class TestTheGpusChosen:
         checks, used = examine(model, "cuda:1")
         check = next(check for check in checks if check.name == "cuda")
         assert check.message.startswith("cuda:0 NVIDIA Z1, cuda:1 NVIDIA Z2: runs, ")
-        assert (check.state, used, machine.gpus_asked()) == ("ok", "cuda", [("1", "1")])
+        assert (check.state, used, machine.gpus_asked()) == ("ok", "cuda", ["1"])
 
 
-class TestPrecision:
-    def test_is_tf32_where_golden_pictures_are_scored_alike(self, machine: Machine, model: Path) -> None:
-        machine.off_in_tf32 = 0.9e-3
+class TestGoldenPictures:
+    def test_are_scored_on_each_gpu_before_it_is_used(self, machine: Machine, model: Path) -> None:
         Model(model, "cuda:0,1")
-        assert machine.gpus_asked() == [("0", "1"), ("1", "1")]
         assert machine.tried == ["0", "1"]
 
-    @pytest.mark.parametrize("off", [1.1e-3, -1.1e-3, float("nan")])
-    def test_is_single_where_they_are_not(
-        self, machine: Machine, model: Path, caplog: pytest.LogCaptureFixture, off: float
-    ) -> None:
-        machine.off_in_tf32 = off
-        with caplog.at_level(logging.INFO):
-            Model(model, "cuda")
-        assert machine.gpus_asked() == [("0", "1"), ("0", "0")]
-        assert "GPU 0: TF32 changes probabilities" in caplog.text
-
-    @pytest.mark.parametrize("golden", [(), ({"png": "x"},), "abc"])
-    def test_is_single_where_there_are_none_to_compare(self, machine: Machine, tmp_path: Path, golden: object) -> None:
-        Model(write_model(tmp_path / "m.onnx", golden=golden), "cuda")
-        assert machine.gpus_asked()[-1] == ("0", "0")
-
-    def test_that_does_not_help_is_warned_of(
+    def test_that_a_gpu_scores_alike_need_no_words(
         self, machine: Machine, model: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        machine.off = machine.off_in_tf32 = 0.2
+        machine.off = 0.9e-3
+        Model(model, "cuda")
+        assert not caplog.text
+
+    def test_that_a_gpu_scores_otherwise_are_warned_of(
+        self, machine: Machine, model: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        machine.off = 0.2
         Model(model, "cuda")
         assert "GPU 0 scores golden pictures otherwise, by up to 0.2" in caplog.text
+
+    def test_that_a_gpu_cannot_score_show_that_it_does_not_run(self, machine: Machine, model: Path) -> None:
+        machine.out_of_memory = {"0"}
+        with pytest.raises(DeviceError, match="starting it on GPU 0 failed: out of memory"):
+            Model(model, "cuda:0")
+        assert Model(model, "auto").device == "cuda"
+        assert machine.tried == ["0", "0", "1"]
+
+    @pytest.mark.parametrize("golden", [(), ({"png": "x"},), "abc"])
+    def test_are_no_condition(self, machine: Machine, tmp_path: Path, golden: object) -> None:
+        assert Model(write_model(tmp_path / "m.onnx", golden=golden), "cuda").device == "cuda"
 
 
 class TestABatch:
