@@ -85,8 +85,9 @@ class Session:
         return self.machine.bindings[-1]
 
     def run_with_iobinding(self, binding: Binding) -> None:
-        self.machine.ran.append((self.gpu, len(binding.inputs["images"]), tuple(binding.outputs)))
-        self.machine.before_run(self.gpu)
+        pictures = len(binding.inputs["images"])
+        self.machine.ran.append((self.gpu, pictures, tuple(binding.outputs)))
+        self.machine.before_run(self.gpu, pictures)
         self.real.run_with_iobinding(binding.real)
 
 
@@ -99,7 +100,7 @@ class Machine:
         without_libraries: numbers of GPUs for which ONNX Runtime goes on with the CPU in silence.
         out_of_memory: numbers of GPUs on which golden pictures cannot be scored.
         off: how much their probabilities are off.
-        before_run: called with the GPU's number before a batch runs.
+        before_run: called with GPU and number of pictures before a batch runs.
         asked: providers of each session.
         tried: GPU, or CPU, of each run without binding.
         ran: GPU, pictures and outputs of each batch.
@@ -112,7 +113,7 @@ class Machine:
         self.without_libraries: set[str] = set()
         self.out_of_memory: set[str] = set()
         self.off = 0.0
-        self.before_run: Callable[[str], object] = lambda gpu: None
+        self.before_run: Callable[[str, int], object] = lambda gpu, pictures: None
         self.asked: list[list[Any]] = []
         self.tried: list[str] = []
         self.ran: list[tuple[str, int, tuple[str, ...]]] = []
@@ -190,8 +191,8 @@ class TestTheGpusChosen:
         loaded = Model(model, device)
         assert machine.gpus_asked() == gpus
         assert loaded.device == ("cuda" if gpus else "cpu")
-        assert loaded.in_flight == (2 * len(gpus) if gpus else 1)
-        assert loaded.batch_size == (64 if gpus else 16)
+        if gpus:
+            assert (loaded.in_flight, loaded.batch_size) == (2 * len(gpus), 64)
 
     def test_get_these_options_and_leave_to_the_cpu_only_what_cuda_cannot_do(
         self, machine: Machine, model: Path
@@ -325,20 +326,20 @@ class TestABatch:
             with pytest.raises(RuntimeError, match="CUDA failure 719"):
                 loaded.predict(flat(0, 1, 2))
         assert all(not binding.inputs and not binding.outputs for binding in machine.bindings)
-        machine.before_run = lambda gpu: None
+        machine.before_run = lambda gpu, pictures: None
         assert len(loaded.predict(flat(0, 1, 2)).probabilities) == 3
 
     def test_is_run_with_another_and_both_on_each_gpu_at_the_same_time(self, machine: Machine, model: Path) -> None:
         loaded = Model(model, "cuda:0,1")
         together = Barrier(4)
-        machine.before_run = lambda gpu: together.wait(timeout=60)  # breaks unless four runs are under way
+        machine.before_run = lambda gpu, pictures: together.wait(timeout=60)  # breaks unless four runs are under way
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(lambda brightness: loaded.predict(flat(brightness)), [0, 51, 102, 255]))
         assert [1 - each.probabilities[0, 0] for each in found] == pytest.approx([0, 0.2, 0.4, 1], abs=1e-6)
         assert sorted(gpu for gpu, _, _ in machine.ran) == ["0", "0", "1", "1"]
 
 
-def fail(gpu: str) -> None:
+def fail(gpu: str, pictures: int) -> None:
     raise RuntimeError(f"CUDA failure 719 on {gpu}: unspecified launch failure")
 
 
@@ -371,8 +372,8 @@ class TestAScan:
     def test_whose_gpu_has_too_little_memory_goes_on_with_smaller_batches(
         self, machine: Machine, model: Path, pictures: list[Path]
     ) -> None:
-        def run_out(gpu: str) -> None:
-            if machine.ran[-1][1] > 4:
+        def run_out(gpu: str, pictures: int) -> None:
+            if pictures > 4:
                 raise RuntimeError("Failed to allocate memory")
 
         scanner = Scanner(model, device="cuda", batch_size=16)
