@@ -48,13 +48,13 @@ def examine(path: str | os.PathLike[str] | None = None, device: "Device" = "auto
 
     Args:
         path: the model file, or name of a shipped one; None for the default.
-        device: what scanning would be asked to run on. Both devices are tried whatever it is.
+        device: what scanning would be asked to run on. CPU and CUDA are tried whatever it is.
 
     Returns:
         The checks in the order in which people read them, and the device that would be used, `cpu` or `cuda`.
     """
-    cpu, cuda = try_model(path, "cpu"), try_model(path, "cuda")
-    used = "cuda" if device == "cuda" or (device == "auto" and cuda.model is not None) else "cpu"
+    cpu, cuda = try_model(path, "cpu"), try_model(path, device if device.startswith("cuda") else "cuda")
+    used = "cuda" if device.startswith("cuda") or (device == "auto" and cuda.model is not None) else "cpu"
     questions: dict[str, Callable[[], Answer]] = {
         "versions": _versions,
         "model": lambda: _model(path, cpu),
@@ -211,6 +211,7 @@ def _device(trial: Trial, used: bool) -> Answer:
 
 def _cuda(trial: Trial, used: bool) -> Answer:
     """As `_device`; where CUDA refuses, also why. That is no trouble where there is no GPU and none is asked for."""
+    from pneumoscan.cuda import list_gpus
     from pneumoscan.runtime import find_gpus, missing_cuda_library, onnxruntime
 
     gpus, driver = [], None
@@ -218,7 +219,7 @@ def _cuda(trial: Trial, used: bool) -> Answer:
         gpus = find_gpus()
     except OSError as error:
         driver = str(error)
-    found = ", ".join(gpus) or driver or "no NVIDIA GPU found"
+    found = list_gpus(gpus) or driver or "no NVIDIA GPU found"
     if not trial.refused:
         state, message, details = _device(trial, used)
         return state, f"{found}: {message}", details | {"gpus": gpus}

@@ -9,14 +9,17 @@ import json
 import logging
 import math
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import decode, models, runtime
+from pneumoscan import cuda, decode, devices, models, runtime
+from pneumoscan.devices import DeviceError as DeviceError
 from pneumoscan.runtime import onnxruntime
 
 METADATA_KEY = "pneumoscan"
@@ -36,12 +39,11 @@ class ModelError(Exception):
     """The model file is missing or does not meet the contract; the message says in what."""
 
 
-class DeviceError(Exception):
-    """The requested device cannot run the model; the message says why."""
+Device = str
+"""What to run the network on: `auto`, `cpu`, `cuda`, `cuda:N`, `cuda:N,M` or `cuda:all`; see `pneumoscan.devices`."""
 
-
-Device = Literal["auto", "cpu", "cuda"]
-"""What to run the network on."""
+Golden = list[tuple[NDArray[np.uint8], NDArray[np.float32]]]
+"""Pictures, each uint8 [1, S, S], with the probabilities that they must get, float32 [3]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +155,25 @@ class Model:
         Args:
             model: name of a shipped model, or path of an ONNX file of the contract (see `models.find`); None for the
                 default.
-            device: `cuda` fails unless CUDA really runs; `auto` falls back to the CPU and logs why.
+            device: `cuda` takes the first GPU that runs, and fails unless CUDA really does; `auto` falls back to the
+                CPU and logs why. `cuda:1`, `cuda:0,1` and `cuda:all` run on all these GPUs, or fail.
             threads: cores that one call of `predict` uses on a CPU.
 
         Raises:
             ModelError: no such file, no ONNX, or not of the contract.
-            DeviceError: `cuda` was asked for and does not run.
+            DeviceError: CUDA was asked for and does not run, or not on such a GPU.
+            ValueError: there is no device of this name.
         """
+        wanted = devices.parse(device)
         content = _read(models.find(model))
         self.sha256 = hashlib.sha256(content).hexdigest()
-        self._session, self.device = _start(content, device, threads)
-        self.batch_size = CPU_BATCH_SIZE
-        self.in_flight = max(1, runtime.available_cores() // threads)
-        self.card = _check(self._session)
-        outputs = [output.name for output in self._session.get_outputs()]
+        session, gpus = _start(content, wanted, threads)
+        self._session = gpus or session
+        self.device = "cuda" if gpus else "cpu"
+        self.batch_size = cuda.BATCH_SIZE if gpus else CPU_BATCH_SIZE
+        self.in_flight = gpus.in_flight if gpus else max(1, runtime.available_cores() // threads)
+        self.card = _check(session)
+        outputs = [output.name for output in session.get_outputs()]
         self._outputs = [name for name in ("probabilities", "outlier_score") if name in outputs]
         self.has_heatmap = "heatmap" in outputs
 
@@ -192,12 +199,7 @@ class Model:
         Returns:
             0 to 1; above 0.01 something is wrong with file or device. Not a number where the card has no pictures.
         """
-        differences = [
-            np.abs(self.predict(picture.pixels[None]).probabilities[0] - np.float32(each["probabilities"])).max()
-            for each in self.card.golden
-            for picture in [decode.decode(base64.b64decode(each["png"]), self.card.input_size)]
-        ]
-        return float(np.max(differences, initial=0)) if differences else float("nan")
+        return _difference(_golden(self.card), self._session)
 
 
 def _read(path: Path) -> bytes:
@@ -210,27 +212,47 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
 
 
-def _start(content: bytes, device: Device, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-    """Starts a session, on CUDA where that is wanted and really runs."""
-    if device != "cpu":
-        obstacle = runtime.cuda_obstacle()
-        if obstacle is None:
-            try:
-                session = _session(content, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
-            except ModelError as error:
-                _session(content, ["CPUExecutionProvider"], threads)  # fails as well where the file is at fault
-                obstacle = f"starting it failed: {error.__cause__}"
-            else:
-                if session.get_providers()[0] == "CUDAExecutionProvider":
-                    return session, "cuda"
-                obstacle = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
-        if device == "cuda":
-            raise DeviceError(f"CUDA cannot be used: {obstacle}")
-        log.warning("scanning on the CPU: %s", obstacle)
-    return _session(content, ["CPUExecutionProvider"], threads), "cpu"
+def _start(
+    content: bytes, wanted: devices.Wanted, threads: int
+) -> tuple[onnxruntime.InferenceSession, cuda.Gpus | None]:
+    """Starts a session, on GPUs where that is wanted and really runs."""
+    new_session = partial(_session, content, threads=threads)
+    try:
+        if wanted.kind != "cpu":
+            choices = cuda.choose(wanted.gpus)
+            card = _check(new_session(["CPUExecutionProvider"]))  # fails where the file is at fault, and no GPU
+            golden: Golden = []
+            with suppress(Exception):  # a card may hold anything
+                golden = _golden(card)
+            gpus = cuda.start(choices, new_session, partial(_difference, golden))
+            return gpus.session, gpus
+    except DeviceError as error:
+        if wanted.kind == "cuda":
+            raise DeviceError(f"CUDA cannot be used: {error}") from error
+        log.warning("scanning on the CPU: %s", error)
+    return new_session(["CPUExecutionProvider"]), None
 
 
-def _session(content: bytes, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
+def _golden(card: Card) -> Golden:
+    """The card's golden pictures."""
+    return [
+        (
+            decode.decode(base64.b64decode(each["png"]), card.input_size).pixels[None],
+            np.asarray(each["probabilities"], np.float32),
+        )
+        for each in card.golden
+    ]
+
+
+def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float:
+    """Largest difference of a probability from what it must be; not a number where there are no pictures."""
+    differences = [
+        np.abs(session.run(["probabilities"], {"images": images})[0][0] - expected).max() for images, expected in golden
+    ]
+    return float(np.max(differences)) if differences else math.nan
+
+
+def _session(content: bytes, providers: cuda.Providers, threads: int) -> onnxruntime.InferenceSession:
     # Failures are raised, or read from the session, and told in our own words.
     onnxruntime.set_default_logger_severity(4)
     options = onnxruntime.SessionOptions()

@@ -280,7 +280,7 @@ class TestCuda:
     ) -> None:
         check = found("cuda", device)
         assert check.state == state
-        assert check.message.startswith("NVIDIA Z1: CUDA cannot be used: no luck (libcublas.so: not found)")
+        assert check.message.startswith("cuda:0 NVIDIA Z1: CUDA cannot be used: no luck (libcublas.so: not found)")
         assert check.details == {
             "runs": False,
             "gpus": ["NVIDIA Z1"],

@@ -1,14 +1,23 @@
 """Options that several commands share."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from pneumoscan import models
+from pneumoscan import devices, models
 from pneumoscan.sources import PICTURES
 
 FILES, RESULTS, ENGINE = "Which files", "Results", "Model and machine"
 """Panels of the help."""
+
+
+def _known_device(name: str) -> str:
+    try:
+        devices.parse(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return name
+
 
 Recursive = Annotated[
     bool, typer.Option("--recursive/--no-recursive", help="Enter directories in directories.", rich_help_panel=FILES)
@@ -49,9 +58,13 @@ MaxPixels = Annotated[
     ),
 ]
 DeviceName = Annotated[
-    Literal["auto", "cpu", "cuda"],
+    str,
     typer.Option(
-        help="What runs the network. [bold]cuda[/] fails unless it really does; [bold]auto[/] falls back.",
+        metavar="DEVICE",
+        callback=_known_device,
+        autocompletion=lambda: ["auto", "cpu", "cuda", "cuda:all"],
+        help="What runs the network: [bold]auto[/], [bold]cpu[/], [bold]cuda[/], or GPUs by number, [bold]cuda:0,1[/] "
+        "or [bold]cuda:all[/]. [bold]cuda[/] fails unless it really runs; [bold]auto[/] falls back.",
         rich_help_panel=ENGINE,
     ),
 ]

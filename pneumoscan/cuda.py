@@ -1,0 +1,165 @@
+"""CUDA: which GPUs, a session on each, and batches that go to whichever GPU is free.
+
+Owns what is asked of ONNX Runtime's CUDA provider. Knows nothing of cards and records. What fails in a run is raised as
+it is: nothing here ever goes on with the CPU.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscan import devices, runtime
+from pneumoscan.devices import DeviceError
+from pneumoscan.runtime import onnxruntime
+
+BATCH_SIZE = 64
+"""Pictures per run: enough to spread thin what a run costs whatever its size, few enough to be gathered soon.
+Reasoned, not measured."""
+
+RUNS_PER_GPU = 2
+"""Runs in flight on each GPU: while one computes, the other's pictures are copied there, or its answers gathered."""
+
+TOLERANCE = 1e-3
+"""Largest difference of a probability between a GPU and what it must be that calls for no warning."""
+
+PROVIDER = "CUDAExecutionProvider"
+LIBRARIES = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
+
+Providers = list[str | tuple[str, dict[str, str]]]
+NewSession = Callable[[Providers], onnxruntime.InferenceSession]
+Difference = Callable[[onnxruntime.InferenceSession], float]
+
+log = logging.getLogger(__name__)
+
+
+def choose(wanted: devices.Gpus) -> list[tuple[int, ...]]:
+    """The GPUs to start on, by number, in the order in which to try.
+
+    Raises:
+        DeviceError: CUDA cannot be tried, or a GPU that is named is not there.
+    """
+    obstacle = runtime.cuda_obstacle()
+    if obstacle is not None:
+        raise DeviceError(obstacle)
+    try:
+        names = runtime.find_gpus()
+    except OSError as error:
+        raise DeviceError(str(error)) from error
+    if not names:
+        raise DeviceError("the NVIDIA driver finds no GPU")
+    if wanted == "first":
+        return [(number,) for number in range(len(names))]
+    if wanted == "all":
+        return [tuple(range(len(names)))]
+    for number in wanted:
+        if number >= len(names):
+            raise DeviceError(f"there is no GPU {number}; there are: {list_gpus(names)}")
+    return [wanted]
+
+
+def list_gpus(names: Sequence[str]) -> str:
+    """GPUs with the numbers by which `--device` knows them, for people."""
+    return ", ".join(f"cuda:{number} {name}" for number, name in enumerate(names))
+
+
+def start(choices: Sequence[tuple[int, ...]], new_session: NewSession, difference: Difference) -> "Gpus":
+    """Starts a session on each GPU of the first choice that runs.
+
+    Args:
+        choices: as `choose` gives them.
+        new_session: makes a session with providers.
+        difference: how far a session's probabilities are from what they must be, 0 to 1; not a number if unknown.
+
+    Raises:
+        DeviceError: none runs.
+    """
+    obstacles = []
+    for numbers in choices:
+        try:
+            sessions = [_start(number, new_session, difference) for number in numbers]
+        except DeviceError as error:
+            obstacles.append(str(error))
+        else:
+            if obstacles:
+                log.warning("scanning on GPU %d: %s", numbers[0], "; ".join(obstacles))
+            return Gpus(sessions)
+    raise DeviceError("; ".join(obstacles))
+
+
+def _start(number: int, new_session: NewSession, difference: Difference) -> onnxruntime.InferenceSession:
+    """A session on one GPU, which has scored golden pictures there."""
+    options = {
+        "device_id": str(number),
+        # In half precision, tried on a CPU, lite0's probabilities of 64 real pictures moved by up to 0.0024, but those
+        # of its golden ones by less than 0.001, so that these cannot vouch for it. TF32 multiplies with as few bits.
+        "use_tf32": "0",
+        # Otherwise it tries all algorithms for each convolution and each size of batch.
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+    try:
+        session = new_session([(PROVIDER, options), "CPUExecutionProvider"])
+        if session.get_providers()[0] != PROVIDER:
+            raise DeviceError(LIBRARIES)
+        found = difference(session)
+    except DeviceError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise DeviceError(f"starting it on GPU {number} failed: {error.__cause__ or error}") from error
+    if found > TOLERANCE:
+        log.warning("GPU %d scores golden pictures otherwise, by up to %.2g; see: pneumoscan doctor", number, found)
+    return session
+
+
+class Gpus:
+    """Sessions of one network on GPUs. It runs as a session does, on whichever GPU is free.
+
+    Attributes:
+        session: one of them, to ask about the network.
+        in_flight: how many threads may call `run` at the same time with profit; others wait.
+    """
+
+    def __init__(self, sessions: Sequence[onnxruntime.InferenceSession]) -> None:
+        self.session = sessions[0]
+        self.in_flight = RUNS_PER_GPU * len(sessions)
+        self._free: SimpleQueue[tuple[onnxruntime.InferenceSession, Any]] = SimpleQueue()
+        for session in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
+            self._free.put((session, session.io_binding()))
+
+    def run(self, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Runs a batch and copies these outputs back, and no others. Thread-safe.
+
+        Args:
+            names: of the outputs.
+            inputs: by name, each [N, …]. They are filled up to a power of two, since ONNX Runtime plans all
+                convolutions anew whenever N changes, which it does with each file that is no picture.
+
+        Raises:
+            Exception: whatever ONNX Runtime raises; its errors share no base class.
+        """
+        filled = {name: _fill(array) for name, array in inputs.items()}
+        count = len(next(iter(inputs.values())))
+        session, binding = self._free.get()
+        try:
+            for name, array in filled.items():
+                binding.bind_cpu_input(name, array)  # copies it to the session's GPU
+            for name in names:
+                binding.bind_output(name)  # on the CPU, to where the run copies it at its end
+            session.run_with_iobinding(binding)
+            outputs = binding.copy_outputs_to_cpu()
+        finally:
+            try:  # gives back memory on the GPU, which the halves of a batch that failed need
+                binding.clear_binding_inputs()
+                binding.clear_binding_outputs()
+            finally:
+                self._free.put((session, binding))
+        return [output[:count] for output in outputs]
+
+
+def _fill(array: NDArray[Any]) -> NDArray[Any]:
+    """An array [N, …] with zeros after it, so that N is a power of two."""
+    missing = (1 << (len(array) - 1).bit_length()) - len(array)
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
