@@ -29,6 +29,15 @@ class TestAModel:
         )
         assert prediction.outlier_scores == pytest.approx(np.array([0, 0.2, 1]), abs=1e-6)
 
+    def test_runs_each_call_on_as_many_cores_as_it_is_told_and_asks_for_a_call_on_each_core_that_is_left(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pneumoscan.runtime.available_cores", lambda: 6)
+        for threads, calls in ((1, 6), (3, 2), (8, 1)):
+            model = Model(tiny_model, "cpu", threads=threads)
+            assert model._session.get_session_options().intra_op_num_threads == threads
+            assert model.in_flight == calls
+
     def test_gives_heatmaps_when_asked(self, tiny_model: Path) -> None:
         images = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(1, SIZE, SIZE)
         assert Model(tiny_model, "cpu").heatmap(images) == pytest.approx(images / 255, abs=1e-6)

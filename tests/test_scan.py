@@ -1,14 +1,14 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pneumoscan import Scanner, decode
-from pneumoscan.model import Prediction
+from pneumoscan.model import Model, Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from tests.tiny_model import SIZE, write_model
 
@@ -166,6 +166,83 @@ class TestAScan:
             next(records)
         assert taken < 60
         records.close()
+
+    def test_runs_the_network_on_as_many_pictures_at_a_time_as_it_is_told(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu", batch_size=4)
+        predict, sizes = scanner.model.predict, []
+
+        def watched(images: np.ndarray, **options: bool) -> Prediction:
+            sizes.append(len(images))
+            return predict(images, **options)
+
+        monkeypatch.setattr(scanner.model, "predict", watched)
+        list(scanner.scan([flat("a.png", 1)] * 10))
+        assert sorted(sizes) == [2, 4, 4]
+
+    def test_does_not_wait_for_paths_that_are_still_to_come_unless_told_how_many_to_take(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scanner = Scanner(tiny_model, device="cpu")
+        predict, scored = scanner.model.predict, threading.Semaphore(0)
+
+        def watched(images: np.ndarray, **options: bool) -> Prediction:
+            for _ in images:
+                scored.release()
+            return predict(images, **options)
+
+        def slow() -> Iterator[Path]:
+            for number in range(9):
+                yield flat(f"{number}.png", number)
+                assert scored.acquire(timeout=60)  # the next path comes when this one's picture is being scored
+
+        monkeypatch.setattr(scanner.model, "predict", watched)
+        assert [record.width for record in scanner.scan(slow())] == [40] * 9
+
+    def test_runs_no_more_networks_at_a_time_than_the_device_can(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        running, most = [0], [0]
+
+        class OneAtATime(Model):
+            def __init__(self, *arguments: object, **options: object) -> None:
+                super().__init__(*arguments, **options)  # type: ignore[arg-type]
+                self.in_flight = 1
+
+            def predict(self, images: np.ndarray, **options: bool) -> Prediction:
+                running[0] += 1
+                most[0] = max(most[0], running[0])
+                time.sleep(0.001)  # long enough for others to come, were they let in
+                running[0] -= 1
+                return super().predict(images, **options)
+
+        monkeypatch.setattr("pneumoscan.scan.Model", OneAtATime)
+        assert len(scan(tiny_model, *[flat("a.png", 1)] * 50, batch_size=1, workers=8)) == 50
+        assert most == [1]
+
+    def test_that_breaks_off_decodes_no_more_of_the_batches_that_it_has_begun(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, read = flat("a.png", 1), decode.read
+        begun, broken, count = threading.Event(), threading.Event(), [0]
+
+        def watched(path: str) -> decode.File:
+            begun.set()
+            assert broken.wait(60)
+            count[0] += 1
+            return read(path)
+
+        def breaking() -> Iterator[Path]:
+            yield from [path] * 5000
+            assert begun.wait(60)
+            broken.set()
+            raise OSError("the list cannot be read on")
+
+        monkeypatch.setattr(decode, "read", watched)
+        with pytest.raises(OSError, match="read on"):
+            list(Scanner(tiny_model, device="cpu", batch_size=5000, workers=1).scan(breaking()))
+        assert count[0] < 5000
 
     def test_that_is_abandoned_leaves_no_threads(self, tiny_model: Path, flat: Flat) -> None:
         before = threading.active_count()

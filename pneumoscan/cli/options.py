@@ -49,7 +49,8 @@ BatchSize = Annotated[
     typer.Option(min=1, help="Pictures per run of the network. Unless given: chosen.", rich_help_panel=ENGINE),
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Decoding threads. Unless given: one for each core.", rich_help_panel=ENGINE)
+    int | None,
+    typer.Option(min=1, help="Threads that decode and score. Unless given: one for each core.", rich_help_panel=ENGINE),
 ]
 MaxPixels = Annotated[
     int | None,
