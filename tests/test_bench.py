@@ -306,7 +306,7 @@ class TestSettings:
     def test_are_tried_in_place_of_those_given(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(settings, "available_cores", lambda: 3)
         task.commands()
-        tried = settings.try_settings(replace(task, images=4), 1, True)
+        tried = settings.try_settings(replace(task, images=4), 1, iter)
         assert list(tried["workers"]) == ["1", "2", "3", "6"]
         assert list(tried["batch_size"]) == ["1", "4", "16", "32", "64"]
         assert all(speed > 0 for speeds in tried.values() for speed in speeds.values())
