@@ -74,8 +74,8 @@ def as_picture(tried: dict[str, Any], format: str) -> bytes:
     canvas = Figure(figsize=(8, 3.4), layout="constrained")
     for axes, (option, speeds) in zip(canvas.subplots(1, 2, sharey=True), tried.items(), strict=True):
         axes.plot(list(speeds), list(speeds.values()), marker="o", color="#0072B2")  # numbers as text: even steps
-        axes.set_xlabel({"workers": "decoding threads", "batch_size": "pictures per run of the network"}[option])
-        axes.set_ylim(bottom=0)
+        axes.set_xlabel({"workers": "workers", "batch_size": "pictures per run of the network"}[option])
+        axes.set_ylim(0, 1.1 * max(max(each.values()) for each in tried.values()))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
     canvas.axes[0].set_ylabel("images/s")
