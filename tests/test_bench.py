@@ -301,12 +301,17 @@ class TestTurns:
         with pytest.raises(ProcessError, match=told):
             task.measure("naive", [])
 
+    def test_take_the_middle_of_several_short_runs(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+        usages = iter([Usage(9, 1, 1, 8, ""), Usage(2, 1, 1, 1, ""), Usage(3, 1, 1, 2, "")])
+        monkeypatch.setattr(rounds, "run_python", lambda *_: next(usages))
+        assert task.measure("first", []).first_seconds == 2
+
 
 class TestSettings:
     def test_are_tried_in_place_of_those_given(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(settings, "available_cores", lambda: 3)
         task.commands()
-        tried = settings.try_settings(replace(task, images=4), 1, True)
+        tried = settings.try_settings(replace(task, images=4), 1, iter)
         assert list(tried["workers"]) == ["1", "2", "3", "6"]
         assert list(tried["batch_size"]) == ["1", "4", "16", "32", "64"]
         assert all(speed > 0 for speeds in tried.values() for speed in speeds.values())
@@ -344,7 +349,13 @@ class TestTheCommand:
         )  # fmt: skip
         assert ran.exit_code == Exit.INPUT_ERRORS
         assert f"{wrong} failed, and is left out: it lacks something" in ran.stderr
-        for words in ("6 files, 3 different pictures", "1 that cannot be decoded left out", "e mine, steady", "c / a"):
+        for words in (
+            "One round.",
+            "6 files, 3 different pictures",
+            "1 that cannot be decoded left out",
+            "e mine, steady",
+            "c / a",
+        ):
             assert words in " ".join(ran.stdout.split())
         result = json.loads(saved.read_text())
         assert [json.loads(line) for line in history.read_text().splitlines()] == [{"date": "before"}, result]

@@ -6,11 +6,10 @@ Needs matplotlib.
 import io
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from statistics import median
 from typing import Any
-
-from tqdm import tqdm
 
 from pneumoscan.benchmark.rounds import Task
 from pneumoscan.runtime import available_cores
@@ -23,6 +22,8 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("plots need matplotlib: pip install 'pneumoscan[evaluate]'", name=error.name) from error
 
 BATCH_SIZES = (1, 4, 16, 32, 64)
+Setting = tuple[str, int]
+"""Name and value of an option."""
 SHARE = 4
 """Of so many files one is scanned, since there are many settings."""
 
@@ -32,13 +33,13 @@ def worker_counts(cores: int) -> list[int]:
     return sorted({*(2**power for power in range(cores.bit_length())), cores, 2 * cores})
 
 
-def try_settings(task: Task, rounds: int, quiet: bool) -> dict[str, Any]:
+def try_settings(task: Task, rounds: int, watch: Callable[[Sequence[Setting]], Iterable[Setting]]) -> dict[str, Any]:
     """Scans a share of the files with each setting, in turn forwards and backwards, without the start.
 
     Args:
         task: of which `commands` has made the folder `images`.
         rounds: how often.
-        quiet: whether to show no progress.
+        watch: passes on all that is to be done, and may show how far that is.
 
     Returns:
         Images per second, the median over the rounds: under `workers` by their number, with the task's own batch size;
@@ -48,11 +49,12 @@ def try_settings(task: Task, rounds: int, quiet: bool) -> dict[str, Any]:
     settings += [("batch_size", number) for number in BATCH_SIZES]
     own = {"workers": task.workers, "batch_size": task.batch_size}
     paths = list(islice(find_files([task.place / "images"]), max(task.images // SHARE, 1)))
-    speeds: dict[tuple[str, int], list[float]] = {setting: [] for setting in settings}
+    speeds: dict[Setting, list[float]] = {setting: [] for setting in settings}
     turns = [each for number in range(rounds) for each in settings[:: -1 if number % 2 else 1]]
-    for name, number in tqdm(turns, unit=" scans", leave=False, disable=True if quiet else None):
+    for name, number in watch(turns):
         device: Any = task.device
-        scanner = Scanner(task.model, device=device, **(own | {name: number}))
+        options: dict[str, Any] = own | {name: number}
+        scanner = Scanner(task.model, device=device, **options)
         begun = time.perf_counter()
         deque(scanner.scan(paths, walk=False), maxlen=0)
         speeds[name, number].append(len(paths) / (time.perf_counter() - begun))
@@ -72,8 +74,8 @@ def as_picture(tried: dict[str, Any], format: str) -> bytes:
     canvas = Figure(figsize=(8, 3.4), layout="constrained")
     for axes, (option, speeds) in zip(canvas.subplots(1, 2, sharey=True), tried.items(), strict=True):
         axes.plot(list(speeds), list(speeds.values()), marker="o", color="#0072B2")  # numbers as text: even steps
-        axes.set_xlabel({"workers": "decoding threads", "batch_size": "pictures per run of the network"}[option])
-        axes.set_ylim(bottom=0)
+        axes.set_xlabel({"workers": "workers", "batch_size": "pictures per run of the network"}[option])
+        axes.set_ylim(0, 1.1 * max(max(each.values()) for each in tried.values()))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
     canvas.axes[0].set_ylabel("images/s")

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from tqdm import tqdm
 
 from pneumoscan import models
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
+from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 
@@ -129,7 +130,7 @@ def bench(
         if plot is not None:
             from pneumoscan.benchmark.settings import as_picture, try_settings
 
-            result["settings_tried"] = tried = try_settings(task, rounds, quiet)
+            result["settings_tried"] = tried = try_settings(task, rounds, partial(progress, unit="scans", quiet=quiet))
             picture = as_picture(tried, plot.suffix[1:].lower())
     _write(result, save, history, plot, picture)
     if failed:
@@ -196,7 +197,7 @@ def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dic
     total = rounds * (len(OWN_STAGES) + len(task.scripts) + len(task.sizes))
     turns: Iterator[Any] = stop.until(take_turns(task, rounds))
     try:
-        for number, name, found in tqdm(turns, total=total, unit=" runs", leave=False, disable=True if quiet else None):
+        for number, name, found in progress(turns, "runs", quiet=quiet, total=total):
             if isinstance(found, ProcessError):
                 failed[name] = str(found)
                 complain(f"{task.scripts[name]} failed, and is left out: {found}")

@@ -53,11 +53,15 @@ def as_text(result: dict[str, Any]) -> str:
     console.print()
     console.print(
         Text(
-            f"Medians of {result['settings']['rounds']} rounds (lowest to highest). Ratios are of images per second, "
+            f"{_rounds(result['settings']['rounds'])} Ratios are of images per second, "
             "made within each round. Steady: without the start and end of the process."
         )
     )
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def _rounds(count: int) -> str:
+    return "One round." if count == 1 else f"Medians of {count} rounds (lowest to highest)."
 
 
 def _opening(result: dict[str, Any]) -> list[str]:
@@ -133,7 +137,11 @@ def _median(figure: dict[str, float] | None, digits: int) -> str:
 
 
 def _range(figure: dict[str, float] | None, digits: int) -> str:
-    return "" if figure is None else f"({figure['low']:,.{digits}f} to {figure['high']:,.{digits}f})"
+    return (
+        ""
+        if figure is None or figure["low"] == figure["high"]
+        else f"({figure['low']:,.{digits}f} to {figure['high']:,.{digits}f})"
+    )
 
 
 def _figure(figure: dict[str, float] | None, digits: int) -> str:
