@@ -14,7 +14,7 @@ class FitError(TrainError):
 
 
 class ExportError(TrainError):
-    """The exported file does not score as the trained network does."""
+    """A model file cannot be written, or does not score as the trained network does."""
 
 
 class AuditError(TrainError):

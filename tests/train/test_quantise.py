@@ -1,0 +1,145 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from pneumoscan.model import Card, Model
+from tests.tiny_model import write_model
+from train import quantise as quantisation
+from train.__main__ import app
+from train.calibrate import Calibration
+from train.errors import ExportError
+from train.export import export
+from train.gate import Limits, fit_gate
+from train.graph import reader
+from train.network import Network
+from train.quantise import compare, quantise, sample
+
+SIZE = 32
+Made = tuple[Path, Path, Card]
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Noise of 64 brightnesses."""
+    random = np.random.default_rng(0)
+    return np.stack([random.integers(0, 40, (SIZE, SIZE)) + 3 * k for k in range(64)]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def made(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model in float32, what was made of it, and the card of that."""
+    folder = tmp_path_factory.mktemp("quantise")
+    torch.manual_seed(0)
+    network = Network(SIZE, pretrained=False, network="lite0-9").eval()
+    export(
+        network,
+        Calibration(1.0, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7)),
+        fit_gate(reader(network, SIZE), images),
+        Limits(rejected=50.0, unfamiliar=1.5),
+        {},
+        images,
+        folder / "float.onnx",
+        name="trial",
+        version="0.1.0",
+        data_sha256="ab",
+        origin="Chance",
+        source="Drawn.",
+    )
+    card = quantise(folder / "float.onnx", images, folder / "small.onnx")
+    return folder / "float.onnx", folder / "small.onnx", card
+
+
+def test_the_file_meets_the_contract_and_says_what_it_is(made: Made, images: np.ndarray) -> None:
+    source, path, card = made
+    model = Model(path, "cpu")
+    assert (model.card.name, model.card.version) == ("trial-int8", "0.1.0")
+    assert model.card.to_json() == card.to_json()
+    assert "by trial in float32, of which the figures are too" in card.threshold_method
+    assert model.predict(images[:3], heatmaps=True).heatmaps.shape == (3, 2, 2)
+    assert path.stat().st_size < 0.6 * source.stat().st_size
+    assert sorted(path.parent.iterdir()) == [source, path]
+
+
+def test_golden_pictures_have_what_they_score_now(made: Made) -> None:
+    assert Model(made[1], "cpu").self_test() < 1e-5
+
+
+def test_scores_hardly_differ(made: Made, images: np.ndarray) -> None:
+    found = compare(made[0], made[1], images)
+    assert 0 < found.mean <= found.largest < 0.05
+    expected = np.abs(Model(made[0], "cpu").predict(images).probabilities[:, 0]
+                      - Model(made[1], "cpu").predict(images).probabilities[:, 0]).max()  # fmt: skip
+    assert found.largest == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_model_is_just_like_itself(made: Made, images: np.ndarray) -> None:
+    found = compare(made[0], made[0], images)
+    assert (found.largest, found.mean) == (0, 0)
+    assert (found.same_label, found.same_review, found.same_refusal) == (1, 1, 1)
+    assert found.refused[0] == found.refused[1]
+
+
+def test_only_the_networks_convolutions_have_weights_in_8_bits(made: Made) -> None:
+    graph = onnx.load(made[1]).graph
+    stored = {each.name for each in graph.initializer if each.data_type == onnx.TensorProto.INT8}
+    restored = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored}
+    users = [node for node in graph.node if restored & set(node.input)]
+    assert {node.op_type for node in users} == {"Conv"}
+    assert len(users) == len([node for node in graph.node if node.op_type == "Conv"]) - 1  # the heatmap's
+
+
+def test_weights_have_seven_bits_unless_eight_are_asked_for(made: Made, images: np.ndarray, tmp_path: Path) -> None:
+    quantise(made[0], images, tmp_path / "eight.onnx", reduce_range=False)
+    largest = [
+        max(np.abs(onnx.numpy_helper.to_array(each).astype(int)).max()
+            for each in onnx.load(path).graph.initializer
+            if each.data_type == onnx.TensorProto.INT8)
+        for path in (made[1], tmp_path / "eight.onnx")
+    ]  # fmt: skip
+    assert largest == [64, 127]
+
+
+def test_chest_xrays_keep_their_outlier_scores_on_average(made: Made, images: np.ndarray) -> None:
+    before, after = (np.median(Model(path, "cpu").predict(images).outlier_scores) for path in made[:2])
+    assert after == pytest.approx(before, abs=0.3)
+
+
+def test_what_cannot_be_quantised_is_told(tiny_model: Path, made: Made, images: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="has no convolutions in float32"):
+        quantise(tiny_model, images, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match="has no convolutions in float32"):
+        quantise(made[1], images, tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match="cannot read the model"):
+        quantise(tmp_path / "gone.onnx", images, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_and_comparison_share_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantisation, "CALIBRATION", 6)
+    pixels = np.arange(20, dtype=np.uint8)[:, None, None] * np.ones((1, 16, 16), np.uint8) + 100
+    first, others = sample(pixels, 16)
+    assert (first.shape, others.shape) == ((12, 16, 16), (28, 16, 16))
+    assert sorted([*first[:6, 0, 0], *others[:14, 0, 0]]) == list(range(100, 120))
+    assert (first[6:, 0, 0] == 0).all()  # stressed: the frame is black
+
+
+def test_the_command_tells_how_far_the_scores_are(
+    made: Made, make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    arguments = ["quantise", str(made[0]), "--data", str(make_dataset(2)), "--out", str(tmp_path / "new" / "m.onnx")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "12 other pictures, half of them stressed" in result.output
+    assert "trial-int8 0.1.0" in result.output
+    assert Model(tmp_path / "new" / "m.onnx", "cpu").card.name == "trial-int8"
+
+
+def test_the_command_asks_for_a_model(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+    gone = write_model(tmp_path / "m.onnx", metadata=None)
+    arguments = ["quantise", str(gone), "--data", str(make_dataset(1)), "--out", str(tmp_path / "n.onnx")]
+    assert "has no metadata" in str(CliRunner().invoke(app, arguments).exception)
