@@ -2,7 +2,8 @@
 
 The data set's shortcut is how a picture is framed: image height alone separates the classes with AUC 0.925. So the
 crop, the aspect ratio and the frame are made random, and so is the exposure. Small copies of the data set are
-compressed more than what is scanned; blur and noise keep the network from reading anything into that.
+compressed more than what is scanned; blur and noise keep the network from reading anything into that. How strong fine
+detail is gives the class away too (see `train.texture`).
 """
 
 import math
@@ -29,6 +30,8 @@ NOISE = 0.03
 FRAME_SHARE = 0.3
 FRAME_WIDTH = 0.12
 """Share of pictures that get an empty frame, and its largest width on each side."""
+DETAIL_SCALE = (1.5, 8.0)
+"""Standard deviation of the Gaussian, in pixels of the view, below whose scale detail may be changed."""
 FOREIGN_WIDTH = (0.04, 0.16)
 """Width on each side of a frame taken from another picture, as a share of the side."""
 
@@ -64,6 +67,26 @@ def remove_lungs(images: Tensor, share: float, generator: torch.Generator, black
     if black:
         grey = torch.where(_uniform(generator, images, 0, 1, 1, 1) < black, 0, grey)
     return torch.where(within, grey, images), chosen
+
+
+def change_detail(views: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+    """Makes what is finer than some random scale stronger or weaker, as other machines and their software do.
+
+    Args:
+        views: float32 [N, H, W] from 0 to 255.
+        largest: of the change of the logarithm of its strength, either way.
+        generator: on the CPU.
+
+    Returns:
+        float32 [N, H, W] from 0 to 255.
+    """
+    # What is smooth needs half of the resolution only.
+    finest, coarsest = (scale / 2 for scale in DETAIL_SCALE)
+    scales = torch.exp(_uniform(generator, views, math.log(finest), math.log(coarsest)))
+    halved = _blur(functional.avg_pool2d(views[:, None], 2)[:, 0], scales, coarsest)
+    smooth = functional.interpolate(halved[:, None], views.shape[1:], mode="bilinear")[:, 0]
+    strength = torch.exp(_uniform(generator, views, -largest, largest, 1, 1))
+    return (smooth + (views - smooth) * strength).clamp(0, 255)
 
 
 def augment(images: Tensor, size: int, generator: torch.Generator, crop_area: float = CROP_AREA[0]) -> Tensor:
@@ -124,9 +147,9 @@ def _frames(images: Tensor, width: tuple[float, float], share: float, generator:
     return (x < left) | (x >= 1 - right) | (y < top) | (y >= 1 - bottom)
 
 
-def _blur(images: Tensor, deviations: Tensor) -> Tensor:
+def _blur(images: Tensor, deviations: Tensor, largest: float = BLUR[1]) -> Tensor:
     """Blurs each of the pictures float [N, H, W] by a Gaussian of its own standard deviation [N], in pixels."""
-    reach = math.ceil(2.5 * BLUR[1])
+    reach = math.ceil(2.5 * largest)
     distance = torch.arange(-reach, reach + 1, device=images.device)
     kernels = torch.exp(-0.5 * (distance / deviations[:, None]) ** 2)
     kernels = (kernels / kernels.sum(1, keepdim=True))[:, None]

@@ -22,10 +22,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pneumoscan.metrics import roc_auc
-from train.augment import augment, remove_lungs, swap_frames
+from train.augment import augment, change_detail, remove_lungs, swap_frames
 from train.dataset import CLASSES, Sample, assign_folds, digest, resize
 from train.errors import FitError
 from train.network import Network, predict_logits
+from train.texture import balance_texture
 
 BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs": 0.5}
 """Settings of the last epochs, which unlearn what frames tell. The others alone leave a network that knows nothing of a
@@ -54,6 +55,8 @@ class Settings:
         mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
             2018).
         balance: weigh the classes so that normal and pneumonia count alike.
+        detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
+        balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
         network: one of `train.network.NETWORKS`.
         teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
         teacher: digest of the teacher (see `train.teacher`), empty for none.
@@ -76,6 +79,8 @@ class Settings:
     subtype_smoothing: float = 0.0
     mixup: float = 0.0
     balance: bool = False
+    detail: float = 0.0
+    balance_texture: bool = False
     network: str = "lite0"
     teacher_share: float = 0.0
     teacher: str = ""
@@ -167,6 +172,9 @@ def _fit_part(
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
     goals = make_goals(targets, targets[trained_on], settings)
+    if settings.balance_texture:
+        weights = balance_texture(pixels[trained_on], targets[trained_on].cpu().numpy() > 0)
+        goals[trained_on] *= torch.from_numpy(weights).to(goals)[:, None]
     batches = len(trained_on) // settings.batch_size
     if not batches:
         raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
@@ -237,12 +245,18 @@ def make_views(
     generator: torch.Generator,
     teach: Teach | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C]."""
+    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C].
+
+    The teacher sees them before their detail is changed, of which it may know nothing.
+    """
     images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
     images = swap_frames(images, settings.foreign_frames, generator)
     views = augment(images, settings.size, generator, settings.crop_area)
     if teach:
-        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * teach(views)
+        taught = goals.sum(1, keepdim=True) * teach(views)
+        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
+    if settings.detail:
+        views = change_detail(views, settings.detail, generator)
     goals = torch.where(empty[:, None], nothing, goals)
     if settings.mixup:
         share = np.random.default_rng(int(torch.randint(2**31, (), generator=generator))).beta(

@@ -20,6 +20,7 @@ from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.dataset import Sample
 from train.errors import DatasetError
+from train.texture import describe_texture
 
 SIDE = 28
 """Side of the small version whose pixels are looked at: a frame of 7 % is two of them wide."""
@@ -51,7 +52,8 @@ def shortcuts(samples: list[Sample], pixels: NDArray[np.uint8], sizes: NDArray[n
         sizes: float [N, 2], original width and height in pixels; not a number where unknown.
 
     Returns:
-        By what was looked at: `size` (width, height, their ratio), `frame` and `corners` (pixels of a small version).
+        By what was looked at: `size` (width, height, their ratio), `frame` and `corners` (pixels of a small version),
+        `texture` (see `train.texture`).
     """
     small = dataset.resize(pixels, SIDE) / 255
     corners = np.zeros((SIDE, SIDE), bool)
@@ -62,6 +64,7 @@ def shortcuts(samples: list[Sample], pixels: NDArray[np.uint8], sizes: NDArray[n
         "size": _measure(samples, np.column_stack([sizes, sizes[:, 0] / sizes[:, 1]])),
         "frame": _measure(samples, small[:, stress.ring(SIDE)]),
         "corners": _measure(samples, small[:, corners]),
+        "texture": _measure(samples, describe_texture(pixels)),
     }
 
 

@@ -11,6 +11,7 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 from train.dataset import resize
 
@@ -34,6 +35,8 @@ SMALL = 112
 BLUR = 2.0
 """Standard deviation of the Gaussian in pixels."""
 JPEG_QUALITY = 30
+DETAIL_SCALE = 3.0
+"""Standard deviation in pixels of the Gaussian beyond whose scale nothing is detail."""
 ROTATION = 10
 """Degrees, to either side."""
 
@@ -155,6 +158,12 @@ def _blur(image: Picture, _: np.random.Generator) -> Picture:
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(BLUR)))
 
 
+def _detail(image: Picture, _: np.random.Generator, *, factor: float) -> Picture:
+    """Makes detail stronger by `factor`, as machines and their software do, or weaker where that is below 1."""
+    smooth = gaussian_filter(image.astype(np.float32), DETAIL_SCALE)
+    return (smooth + (image - smooth) * factor).clip(0, 255).round().astype(np.uint8)
+
+
 def _compress(image: Picture, _: np.random.Generator) -> Picture:
     file = BytesIO()
     Image.fromarray(image).save(file, "JPEG", quality=JPEG_QUALITY)
@@ -186,6 +195,8 @@ CHANGES: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "gamma 0.7": partial(_gamma, gamma=0.7),
     "gamma 1.4": partial(_gamma, gamma=1.4),
     "blurred": _blur,
+    "detail x 0.6": partial(_detail, factor=0.6),
+    "detail x 1.6": partial(_detail, factor=1.6),
     f"JPEG quality {JPEG_QUALITY}": _compress,
     "downscaled": _downscale,
     "rotated": _rotate,
