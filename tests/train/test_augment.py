@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from train.augment import augment, remove_lungs, swap_frames
+from train.augment import augment, change_detail, remove_lungs, swap_frames
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -79,3 +79,21 @@ def test_some_of_the_removed_lungs_become_black() -> None:
     images = torch.full((200, 50, 50), 99, dtype=torch.uint8)
     emptied, _ = remove_lungs(images, 1.0, generator(), black=0.5)
     assert 0.4 < (emptied[:, 25, 25] == 0).float().mean() < 0.6
+
+
+def test_detail_becomes_stronger_in_some_views_and_weaker_in_others_and_brightness_stays() -> None:
+    checks = torch.tensor([[100.0, 140.0], [140.0, 100.0]]).repeat(16, 16).expand(200, 32, 32)
+    changed = change_detail(checks, 0.7, generator())
+    strength = changed[:, 8:-8, 8:-8].std((1, 2)) / checks[:, 8:-8, 8:-8].std((1, 2))
+    assert 0.45 < strength.min() < 0.6
+    assert 1.7 < strength.max() < 2.1
+    assert torch.allclose(changed.mean((1, 2)), torch.tensor(120.0), atol=1)
+
+
+def test_what_has_no_detail_has_none_afterwards_and_nothing_leaves_the_range() -> None:
+    flat = torch.full((8, 32, 32), 77.0)
+    assert torch.allclose(change_detail(flat, 0.7, generator()), flat, atol=1e-3)
+    hard = torch.tensor([[0.0, 255.0]]).repeat(32, 16).expand(50, 32, 32)
+    changed = change_detail(hard, 0.7, generator())
+    assert changed.min() >= 0
+    assert changed.max() <= 255

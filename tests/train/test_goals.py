@@ -57,6 +57,34 @@ def test_is_mixed_as_the_views_are() -> None:
     assert torch.allclose(mixed, share * alone + (1 - share) * alone.flip(0), atol=1e-3)
 
 
+def test_has_the_teachers_word_for_its_share_and_as_much_weight_as_the_label() -> None:
+    images = torch.full((4, 48, 48), 200, dtype=torch.uint8)
+    said = torch.tensor([[0.5, 0.25, 0.25]]).repeat(4, 1)
+    targets = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0.5]])
+    settings = replace(PLAIN, teacher_share=0.8)
+    _, found = make_views(
+        images, targets, torch.ones(3) / 3, settings, torch.Generator().manual_seed(0), lambda views: said[: len(views)]
+    )
+    assert found.sum(1).tolist() == pytest.approx([2, 1, 1, 0.5])
+    assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0.4, 0.4])
+
+
+def test_comes_from_a_teacher_who_sees_the_view_before_its_detail_is_changed() -> None:
+    images = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    seen = []
+
+    def teach(views: torch.Tensor) -> torch.Tensor:
+        seen.append(views.clone())
+        return torch.ones(4, 3) / 3
+
+    targets = make_goals(TARGETS, TARGETS, PLAIN)
+    settings = replace(PLAIN, teacher_share=0.5, detail=0.7)
+    changed, _ = make_views(images, targets[:-1], targets[-1], settings, torch.Generator().manual_seed(0), teach)
+    alone, _ = views(PLAIN, images)
+    assert torch.equal(seen[0], alone)
+    assert not torch.allclose(changed, alone, atol=1)
+
+
 def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_the_last_epochs() -> None:
     rates = [learning_rate_share(epoch, 8, 2) for epoch in (0, 0.5, 1, 4.5, 7.999, 8, 9, 10)]
     assert rates == pytest.approx([0, 0.5, 1, 0.5, 0, BLINDING_RATE, BLINDING_RATE / 2, 0], abs=1e-3)

@@ -43,6 +43,14 @@ def test_a_class_that_is_in_the_frame_is_found_there() -> None:
     assert found["size"] == (None, 0)
 
 
+def test_a_class_that_is_in_the_strength_of_detail_is_found_there() -> None:
+    middle = noise().astype(float)
+    middle[TRUTH] = 100 + (middle[TRUTH] - 100) / 2
+    found = shortcuts(SAMPLES, middle.astype(np.uint8), UNKNOWN)
+    assert found["texture"].auc is not None
+    assert found["texture"].auc.value > 0.9
+
+
 def test_a_class_that_is_in_the_corners_is_found_there() -> None:
     pixels = noise()
     pixels[:, 2:4, 2:4] = np.where(TRUTH, 150, 50)[:, None, None]

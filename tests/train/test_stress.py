@@ -109,6 +109,16 @@ class TestEachStress:
         assert blurred.std() < IMAGES[0].std() / 4
         assert blurred.mean() == pytest.approx(IMAGES[0].mean(), abs=3)
 
+    @pytest.mark.parametrize("factor", [0.6, 1.6])
+    def test_detail_is_scaled_and_what_is_smooth_stays(self, factor: float) -> None:
+        y, x = np.mgrid[0:96, 0:96]
+        checks = np.where((x + y) % 2, 110, 90).astype(np.uint8) + (x // 2).astype(np.uint8)
+        changed = view(f"detail x {factor}", checks)[0]
+        inner = slice(12, -12)
+        before, after = (np.diff(each[inner, inner].astype(float)).std() for each in (checks, changed))
+        assert after / before == pytest.approx(factor, abs=0.06)
+        assert changed.mean() == pytest.approx(checks.mean(), abs=1)
+
     def test_jpeg_quality_30_adds_errors_of_a_few_levels(self) -> None:
         smooth = np.tile(100 + 50 * np.sin(np.arange(96) / 4), (96, 1)).astype(np.uint8)
         errors = np.abs(view("JPEG quality 30", smooth)[0].astype(int) - smooth)
