@@ -18,12 +18,15 @@ from train.calibrate import specificity_at
 from train.candidates import FULL, Answers, Positions, ask_fit, ask_model
 from train.dataset import CLASSES, Sample
 from train.errors import AuditError
+from train.texture import find_soft
 
 SAMPLE = 1500
 """About so many pictures are scored under the stresses that are not in `FULL`."""
 SAMPLE_SEED = 1
 SENSITIVITY = 0.95
 """Sensitivity at which specificities are compared."""
+SOFT_NORMALS = "soft normals"
+"""With all pneumonias, but of the normal pictures only those that are as soft."""
 FRAME_ONLY = ("frame only", "frame only, filled")
 
 
@@ -50,9 +53,10 @@ class Audit:
         name: as it was given on the command line.
         held_out: False when the candidate was trained on these very pictures.
         identity: of the fit (see `train.fit.identify`), or name, version and digest of a model file.
-        figures: by stress, then by name: auc, auc_within (see `auc_within`), auc_change (against plain on the same
-            pictures), slope (see `discrimination_slope`), sensitivity, specificity, specificity_at_sensitivity_95,
-            subtype_auc.
+        figures: by stress, and for those of `FULL` also with no other normal pictures than soft ones (see
+            `train.texture.find_soft`), then by name: auc, auc_within (see `auc_within`), auc_change (against plain on
+            the same pictures), slope (see `discrimination_slope`), sensitivity, specificity,
+            specificity_at_sensitivity_95, subtype_auc.
         kept: by stress, the share of the skill on plain pictures that is left (see `skill_kept`).
         checks: what must hold.
     """
@@ -102,6 +106,10 @@ def audit(
         answers, model = ask_model(candidate, pixels, bench)
         held_out = model.card.data_sha256 != dataset.digest(samples, pixels)
         identity = {"name": model.card.name, "version": model.card.version, "sha256": model.sha256}
+    soft = find_soft(pixels[pictures], targets[pictures] > 0)
+    hardest = pictures[soft | (targets[pictures] > 0)]
+    if soft.any():
+        answers |= {f"{name}, {SOFT_NORMALS}": answers[name].of(hardest) for name in FULL}
     figures = {name: figures_of(answer, answers["plain"], targets, groups) for name, answer in answers.items()}
     kept = {
         name: skill_kept(answers[name], answers["plain"], targets, groups) for name in ("lungs removed", "frame masked")

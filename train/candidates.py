@@ -1,7 +1,7 @@
 """Who is audited: the networks of a fit, each on its own hold-out, or a model file, and what they say of pictures."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,11 @@ class Answers:
     verdicts: NDArray[np.bool_]
     viral: NDArray[np.floating]
     networks: NDArray[np.integer]
+
+    def of(self, pictures: Positions) -> "Answers":
+        """What is said of only those of the pictures that are among the ascending positions given."""
+        kept = np.isin(self.pictures, pictures)
+        return Answers(*(getattr(self, each.name)[kept] for each in fields(self)))
 
 
 def ask_fit(

@@ -45,7 +45,8 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "95 % intervals: bootstrap over patients, Wilson for sensitivity and specificity. These two are at the card's",
         "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
         "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of",
-        "the AUC, against plain on the same pictures.",
+        "the AUC, against plain on the same pictures. Soft normals: with all pneumonias, but of the normal",
+        "pictures only those with detail as weak as theirs.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
@@ -57,11 +58,11 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
 def _one(audit: Audit) -> list[str]:
     lines = [
         f"{audit.name} ({'out of fold' if 'folds' in audit.identity else 'model file'})",
-        f"  {'':20}" + "".join(f"{title:22}" for title in COLUMNS.values()) + "change",
+        f"  {'':22}" + "".join(f"{title:22}" for title in COLUMNS.values()) + "change",
     ]
     for name, figures in audit.figures.items():
         cells = "".join(f"{_cell(figures[key]):22}" for key in COLUMNS)
-        lines.append(f"  {name:20}{cells}{figures['auc_change'].value:+.4f}")
+        lines.append(f"  {name:22}{cells}{figures['auc_change'].value:+.4f}")
     lines += ["", *(f"  {title:62}{_cell(audit.kept[name])}" for name, title in SKILL.items())]
     for check in audit.checks:
         verdict = "holds" if check.holds else "FAILS"
@@ -138,7 +139,8 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         f"*stressed* are measured on {content['pictures']:,} pictures, the rest on {content['sample']:,} of these, of",
         "patients drawn at random. *AUC within networks*: over pairs of pictures that the same network scored.",
         "*Discrimination slope*: mean probability of the ill less that of the healthy; an AUC ranks even scores that",
-        "are all but equal. *Change*: of the AUC against plain on the same pictures.",
+        "are all but equal. *Change*: of the AUC against plain on the same pictures. *Soft normals*: with all",
+        "pneumonias, but of the normal pictures only those with detail as weak as theirs.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " | change |",
         "|---|" + "---|" * (len(COLUMNS) + 1),

@@ -17,6 +17,8 @@ MARGIN = 0.1
 SCALES = (1.0, 4.0)
 """Standard deviations of the Gaussians, in pixels of a picture of `train.dataset.SOURCE_SIZE`, between which detail is
 fine and coarse."""
+SOFT = 0.85
+"""A normal picture is soft when its coarse detail is weaker than in this share of the pneumonias'."""
 FOLDS = 5
 REGULARISATION = 0.3
 LARGEST = 10.0
@@ -65,3 +67,18 @@ def balance_texture(pixels: NDArray[np.uint8], ill: NDArray[np.bool_]) -> NDArra
         weights[kind] = np.minimum(weights[kind], highest)
         weights[kind] /= weights[kind].mean()
     return weights
+
+
+def find_soft(pixels: NDArray[np.uint8], ill: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which normal pictures have detail as weak as that of pneumonias, so that it cannot tell them from these.
+
+    Args:
+        pixels: uint8 [N, H, W].
+        ill: bool [N].
+
+    Returns:
+        bool [N].
+    """
+    coarse = describe_texture(pixels)[:, 1]
+    soft: NDArray[np.bool_] = ~ill & (coarse < np.quantile(coarse[ill], SOFT))
+    return soft

@@ -80,6 +80,18 @@ class TestAModel:
         assert found.figures["frame only"]["auc"].value == 0
         assert not found.checks[2].holds
 
+    def test_that_takes_soft_normal_pictures_for_ill_is_found_out(self, tmp_path: Path) -> None:
+        random, healthy = np.random.default_rng(0), np.flatnonzero(TARGETS == 0)
+        bright, detail = np.full(len(SAMPLES), 200), np.full(len(SAMPLES), 5)
+        bright[healthy[10:]], detail[healthy[10:]] = 50, 40
+        noise = random.normal(0, 1, (len(SAMPLES), SIZE, SIZE)) * detail[:, None, None]
+        pixels = (bright[:, None, None] + noise).clip(0, 255).astype(np.uint8)
+        write_model(tmp_path / "m.onnx", threshold=0.5)
+        figures = audit(tmp_path / "m.onnx", SAMPLES, pixels, SIZE).figures
+        assert figures["plain"]["specificity"].value == 30 / 40
+        assert figures["plain, soft normals"]["specificity"].value < 0.1
+        assert figures["plain, soft normals"]["sensitivity"] == figures["plain"]["sensitivity"]
+
     def test_is_judged_at_the_threshold_of_its_card(self, tmp_path: Path) -> None:
         pixels = np.where(TARGETS > 0, 200, 50)[:, None, None].repeat(SIZE, 1).repeat(SIZE, 2).astype(np.uint8)
         for threshold, verdict in ((0.5, (1, 1)), (0.9, (0, 1)), (0.1, (1, 0))):
