@@ -58,6 +58,12 @@ def fit(
     epochs: Annotated[int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
+    detail: Annotated[
+        float, typer.Option(min=0, help="Largest change of the logarithm of the strength of fine detail.")
+    ] = 0.0,
+    balance_texture: Annotated[
+        bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     network: Annotated[Literal["lite0", "lite0-9", "compact", "lite1"], typer.Option(help="What to train.")] = "lite0",
     teacher: Annotated[
@@ -85,6 +91,8 @@ def fit(
         network=network,
         teacher_share=teacher_share if teacher else 0.0,
         teacher=fingerprint(teacher) if teacher else "",
+        detail=detail,
+        balance_texture=balance_texture,
         seed=seed,
     )
     samples, pixels = _training_data(data)

@@ -36,6 +36,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "label smoothing 0.1": {"label_smoothing": 0.1},
     "mixup 0.2": {"mixup": 0.2},
     "classes balanced": {"balance": True},
+    "texture balanced": {"balance_texture": True},
+    "detail changed by up to 2": {"detail": 0.7},
     "crops from 30 %": {"crop_area": 0.3},
     "crops of 160": {"size": 160},
     "crops of 192": {"size": 192},
