@@ -14,7 +14,7 @@ import pytest
 import typer
 from PIL import Image
 
-from pneumoscan import Scanner, cuda, decode, devices, runtime
+from pneumoscan import Scanner, cuda, devices, runtime
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.start import load_scanner
 from pneumoscan.doctor import examine
@@ -394,7 +394,7 @@ def gpus_here() -> list[str]:
 def test_real_gpus_score_real_pictures_as_the_cpu_does(device: str) -> None:
     on_gpu, on_cpu = Model(device=device), Model(device="cpu")
     card = on_cpu.card
-    golden = np.stack([decode.decode(base64.b64decode(each["png"]), card.input_size).pixels for each in card.golden])
+    golden = np.concatenate([picture for picture, _ in card.golden_pictures()])
     expected = on_cpu.predict(golden, heatmaps=True)
     batches = [np.resize(golden, (count, *golden.shape[1:])) for count in (1, 2, 3, 33, cuda.BATCH_SIZE)]
     with ThreadPoolExecutor(on_gpu.in_flight) as threads:

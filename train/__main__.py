@@ -267,14 +267,14 @@ def quantise(
     from train import quantise as quantisation
 
     try:
-        size = Model(model, "cpu").card.input_size
+        source = Model(model, "cpu")
     except ModelError as error:
         raise ExportError(str(error)) from error
     _, pixels = _training_data(data)
-    calibrating, others = quantisation.sample(pixels, size)
+    calibrating, others = quantisation.sample(pixels, source.card.input_size)
     out.parent.mkdir(parents=True, exist_ok=True)
-    card = quantisation.quantise(model, calibrating, out, reduce_range=reduce_range)
-    found = quantisation.compare(model, out, others)
+    card = quantisation.quantise(source, calibrating, out, reduce_range=reduce_range)
+    found = quantisation.compare(source, Model(out, "cpu"), others)
     typer.echo(f"{len(others):,} other pictures, half of them stressed; difference of the probability of pneumonia:")
     typer.echo(f"  largest {found.largest:.4f}, mean {found.mean:.5f}")
     typer.echo(f"  same label {found.same_label:.4f}, same review {found.same_review:.4f}, ", nl=False)

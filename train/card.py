@@ -5,7 +5,7 @@ from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 
-from pneumoscan.model import Card
+from pneumoscan.card import Card
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample

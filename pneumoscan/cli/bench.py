@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscan import models
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
@@ -115,7 +114,7 @@ def bench(
             place=Path(place),
             pictures=pictures.paths,
             images=images,
-            model=str(models.find(model).absolute()),
+            model=str(scanner.model.path.absolute()),
             input_size=scanner.model.card.input_size,
             device=device,
             providers=(*(["CUDAExecutionProvider"] if on_cuda else []), "CPUExecutionProvider"),

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from pneumoscan import Scanner
+from pneumoscan.card import METADATA_KEY, Card
 from pneumoscan.metrics import Interval
-from pneumoscan.model import METADATA_KEY, Card, Model
+from pneumoscan.model import Model
 from tests.conftest import ROOT
 from train import dataset
 from train.alter import ALTERATIONS
