@@ -138,7 +138,7 @@ def _start(
     try:
         if wanted.kind != "cpu":
             choices = cuda.choose(wanted.gpus)
-            card = _check(new_session(["CPUExecutionProvider"]))  # fails where the file is at fault, and no GPU
+            card = _check(new_session([runtime.CPU_PROVIDER]))  # fails where the file is at fault, and no GPU
             golden: Golden = []
             with suppress(Exception):  # a card may hold anything
                 golden = card.golden_pictures()
@@ -148,7 +148,7 @@ def _start(
         if wanted.kind == "cuda":
             raise DeviceError(f"CUDA cannot be used: {error}") from error
         log.warning("scanning on the CPU: %s", error)
-    return new_session(["CPUExecutionProvider"]), None
+    return new_session([runtime.CPU_PROVIDER]), None
 
 
 def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float:
@@ -159,17 +159,9 @@ def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpu
     return float(np.max(differences)) if differences else math.nan
 
 
-def _session(content: bytes, providers: cuda.Providers, threads: int) -> onnxruntime.InferenceSession:
-    # Failures are raised, or read from the session, and told in our own words.
-    onnxruntime.set_default_logger_severity(4)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    # Threads that wait would else keep their cores busy, which doubles what a small network costs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def _session(content: bytes, providers: runtime.Providers, threads: int) -> onnxruntime.InferenceSession:
     try:
-        # Without this, a failing GPU would later be replaced by the CPU in silence.
-        return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+        return runtime.start_session(content, providers, threads)
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise ModelError(f"the model is no usable ONNX file: {error}") from error
 

@@ -107,7 +107,6 @@ def bench(
     from pneumoscan.benchmark.result import as_json
     from pneumoscan.benchmark.rounds import Task
 
-    on_cuda = scanner.model.device.startswith("cuda")
     with TemporaryDirectory(prefix="pneumoscan-bench-") as place:
         pictures = _pictures(folder, Path(place), images, scanner.model.card.input_size)
         task = Task(
@@ -117,7 +116,7 @@ def bench(
             model=str(scanner.model.path.absolute()),
             input_size=scanner.model.card.input_size,
             device=device,
-            providers=(*(["CUDAExecutionProvider"] if on_cuda else []), "CPUExecutionProvider"),
+            on_cuda=scanner.model.device == "cuda",
             workers=workers,
             batch_size=batch_size,
             scripts=scripts,
