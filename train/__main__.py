@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from train import dataset
 from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, ExportError, TrainError
+from train.settings import NETWORKS
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
@@ -21,6 +22,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Train the model that pneumoscan scans with. Research use only; not a medical device.",
 )
+
+
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise typer.BadParameter(f"there is no network {name}; there are {', '.join(NETWORKS)}")
+    return name
 
 
 @app.command()
@@ -59,7 +66,7 @@ def fit(
     batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    network: Annotated[Literal["lite0", "lite0-9", "compact", "lite1"], typer.Option(help="What to train.")] = "lite0",
+    network: Annotated[str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")] = "lite0",
     teacher: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="A finished fit of the same pictures and folds, to learn from."),
@@ -71,9 +78,9 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
 ) -> None:
     """Fine-tune one network for each fold, and one on everything."""
-    from train.fit import Settings
     from train.fit import fit as run_fit
     from train.network import best_device
+    from train.settings import Settings
     from train.teacher import fingerprint, load_teacher
 
     settings = Settings(
@@ -203,11 +210,12 @@ def export(
     from train.curves import draw_curves
     from train.export import KERMANY
     from train.export import export as export_onnx
-    from train.fit import identify, parts
+    from train.fit import parts
     from train.gate import fit_gate, fit_limits, judge
     from train.graph import reader
     from train.network import describe
     from train.report import to_markdown
+    from train.settings import identify
     from train.validate import load_network, load_settings, out_of_fold
 
     samples, pixels = _training_data(data)

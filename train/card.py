@@ -9,8 +9,9 @@ from pneumoscan.card import Card
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
-from train.fit import BLINDING, Settings
+from train.fit import BLINDING
 from train.network import describe
+from train.settings import Settings
 
 FIGURES = {
     "auc": "AUC, pneumonia against normal",

@@ -21,7 +21,8 @@ from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
 from train.dataset import Sample
 from train.errors import AuditError
-from train.fit import Settings, fit, identify
+from train.fit import fit
+from train.settings import Settings, identify
 
 BASE = Settings(size=128, epochs=3, blinding_epochs=0)
 SCANNED = 1.4
