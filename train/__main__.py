@@ -175,8 +175,7 @@ def heat(
     found = measure(model, data)
     typer.echo(f"{found.pictures:,} pictures called PNEUMONIA; share in the middle, {CENTRE:.0%} of each side:")
     for name in ("heat", "evidence"):
-        value, low, high = getattr(found, name)
-        typer.echo(f"  {name:8} {value:.3f} ({low:.3f} to {high:.3f})")
+        typer.echo(f"  {name:8} {getattr(found, name)}")
     typer.echo(f"  {'even':8} {CENTRE**2:.3f}")
 
 

@@ -6,6 +6,7 @@ from math import isnan
 from pathlib import Path
 
 from pneumoscan.card import Card
+from pneumoscan.metrics import Interval
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
@@ -218,7 +219,5 @@ def _row(card: Card, key: str, title: str) -> str:
 
 
 def _cell(card: Card, key: str) -> str:
-    value, low, high = card.figures[key]
-    if isnan(value):
-        return "none"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    figure = Interval(*card.figures[key])
+    return "none" if isnan(figure.value) else str(figure)

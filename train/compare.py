@@ -139,7 +139,7 @@ def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """A table of candidates and their figures, each a value with the ends of its interval."""
     lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
     for name, figures in found.items():
-        cells = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in (figures[key] for key in COLUMNS))
+        cells = (str(Interval(*figures[key])) for key in COLUMNS)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
