@@ -5,12 +5,23 @@ BIN := .venv/bin
 DEMO := .cache/demo
 AXE := .cache/axe
 APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninteractive apt-get
-MODEL_NAME ?= accurate
-MODEL_RUN ?= runs/lite0
 COMPARISON ?= runs/compare/compare.json
 
+# How each shipped model is made: what train fit is told, the side in pixels at which it scans, what train export is told.
+ACCURATE_RUN ?= runs/lite0
+ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
+ACCURATE_SIZE := 224
+ACCURATE_EXPORT = --name lite0 --version 2.0.0 $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
+
+FAST_RUN ?= runs/fast
+FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher-share 0.6 --epochs 14 --learning-rate 1e-3 --size 160 \
+	--detail 0.7 --balance-texture
+FAST_SIZE := 192
+FAST_EXPORT := --name compact --version 2.0.0
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train browser bench bench-files lint model compare clean
+.PHONY: help demo test test-train browser bench bench-files lint model accurate fast indexed has-data compare clean
+.NOTPARALLEL: # fast learns from accurate, and one fit takes all cores
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,20 +56,37 @@ lint: .venv/dev ## Check style and types
 	$(BIN)/mypy
 
 # Memory that PyTorch frees is kept for the next step: returning it to the system costs a third of the time on Linux.
-model: export MALLOC_MMAP_MAX_ = 0
-model: export MALLOC_TRIM_THRESHOLD_ = 17179869184
-model: .venv/train ## Regenerate a model: make model DATA=path/to/chest_xray (goes on where it stopped)
-	@test -n "$(DATA)" || { echo "say where the pictures are: make model DATA=path/to/chest_xray" >&2; exit 2; }
-	$(BIN)/python -m train index "$(DATA)"
-	$(BIN)/python -m train fit "$(DATA)" --run $(MODEL_RUN) --resume
-	$(BIN)/python -m train audit $(MODEL_RUN) --data "$(DATA)" $(if $(SIZES),--sizes "$(SIZES)") --json $(MODEL_RUN)/audit.json
-	$(BIN)/python -m train export "$(DATA)" --run $(MODEL_RUN) --audit $(MODEL_RUN)/audit.json \
-		$(if $(wildcard $(COMPARISON)),--compare $(COMPARISON)) --out pneumoscan/models/$(MODEL_NAME)/model.onnx
+accurate fast compare: export MALLOC_MMAP_MAX_ = 0
+accurate fast compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184
+model: accurate fast ## Regenerate both models: make model DATA=path/to/chest_xray (goes on where it stopped)
 
-compare: export MALLOC_MMAP_MAX_ = 0
-compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184
-compare: .venv/train ## Compare candidate recipes by short fits; make model then shows them in the card
-	@test -n "$(DATA)" || { echo "say where the pictures are: make compare DATA=path/to/chest_xray" >&2; exit 2; }
+accurate: RUN = $(ACCURATE_RUN)
+accurate: RECIPE = $(ACCURATE_RECIPE)
+accurate: SIZE = $(ACCURATE_SIZE)
+accurate: EXPORT = $(ACCURATE_EXPORT)
+accurate: indexed ## Regenerate the model accurate
+
+fast: RUN = $(FAST_RUN)
+fast: RECIPE = $(FAST_RECIPE)
+fast: SIZE = $(FAST_SIZE)
+fast: EXPORT = $(FAST_EXPORT)
+fast: indexed ## Regenerate the model fast, which learns from the finished fit of accurate
+
+accurate fast:
+	$(BIN)/python -m train fit "$(DATA)" --run $(RUN) $(RECIPE) --resume
+	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SIZE) $(if $(SIZES),--sizes "$(SIZES)") \
+		--json $(RUN)/audit.json
+	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SIZE) --audit $(RUN)/audit.json $(EXPORT) \
+		--out pneumoscan/models/$@/model.onnx
+
+indexed: has-data .venv/train
+	$(BIN)/python -m train index "$(DATA)"
+
+has-data:
+	@test -n "$(DATA)" || { \
+		echo "say where the pictures are: make $(MAKECMDGOALS) DATA=path/to/chest_xray" >&2; exit 2; }
+
+compare: has-data .venv/train ## Compare candidate recipes by short fits; make model then shows them in the card of accurate
 	$(BIN)/python -m train compare "$(DATA)" --run $(dir $(COMPARISON))
 
 clean: ## Remove the environment, caches and outputs (not runs/)

@@ -26,11 +26,9 @@ RUNS_PER_GPU = 2
 TOLERANCE = 1e-3
 """Largest difference of a probability between a GPU and what it must be that calls for no warning."""
 
-PROVIDER = "CUDAExecutionProvider"
 LIBRARIES = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
 
-Providers = list[str | tuple[str, dict[str, str]]]
-NewSession = Callable[[Providers], onnxruntime.InferenceSession]
+NewSession = Callable[[runtime.Providers], onnxruntime.InferenceSession]
 Difference = Callable[[onnxruntime.InferenceSession], float]
 
 log = logging.getLogger(__name__)
@@ -101,8 +99,8 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
         "cudnn_conv_algo_search": "HEURISTIC",
     }
     try:
-        session = new_session([(PROVIDER, options), "CPUExecutionProvider"])
-        if session.get_providers()[0] != PROVIDER:
+        session = new_session([(runtime.CUDA_PROVIDER, options), runtime.CPU_PROVIDER])
+        if session.get_providers()[0] != runtime.CUDA_PROVIDER:
             raise DeviceError(LIBRARIES)
         found = difference(session)
     except DeviceError:

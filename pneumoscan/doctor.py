@@ -212,7 +212,7 @@ def _device(trial: Trial, used: bool) -> Answer:
 def _cuda(trial: Trial, used: bool) -> Answer:
     """As `_device`; where CUDA refuses, also why. That is no trouble where there is no GPU and none is asked for."""
     from pneumoscan.cuda import list_gpus
-    from pneumoscan.runtime import find_gpus, missing_cuda_library, onnxruntime
+    from pneumoscan.runtime import CUDA_PROVIDER, find_gpus, missing_cuda_library, onnxruntime
 
     gpus, driver = [], None
     try:
@@ -223,7 +223,7 @@ def _cuda(trial: Trial, used: bool) -> Answer:
     if not trial.refused:
         state, message, details = _device(trial, used)
         return state, f"{found}: {message}", details | {"gpus": gpus}
-    provider = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
     missing = missing_cuda_library() if provider and gpus else None
     details = {"runs": False, "gpus": gpus, "driver_error": driver, "provider": provider, "missing_library": missing}
     message = f"{found}: {trial.error}" + (f" ({missing})" if missing else "")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from pneumoscan.evaluation import NO_INTERVAL, Evaluation, Figure, Verdicts
 from pneumoscan.labels import Pair, Pairing
+from pneumoscan.metrics import Interval
 from pneumoscan.records import Label, Subtype
 
 OPTIMISTIC = "*"
@@ -44,9 +45,9 @@ def written(figure: Figure) -> str:
     """A figure with its interval, or with the reason why there is none."""
     if figure.value is None:
         return f"- ({figure.reason})"
-    if figure.low is None:
+    if figure.low is None or figure.high is None:
         return f"{figure.value:.3f} ({figure.reason})"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return str(Interval(figure.value, figure.low, figure.high))
 
 
 def threshold(verdicts: Verdicts) -> str:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pneumoscan import drawing, heatmap
+from pneumoscan.card import Card
 from pneumoscan.drawing import DOUBTFUL, ILL, MUTED, PANEL, RULE, TEXT, WELL, write
-from pneumoscan.model import Card
 from pneumoscan.overlay import verdict
 from pneumoscan.records import Record, Status
 

@@ -27,6 +27,10 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """For people, to three digits: `value (low to high)`."""
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
 
 def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
     """Area under the ROC curve: the chance that an ill case scores above a healthy one (ties count half).

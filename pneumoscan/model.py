@@ -1,31 +1,24 @@
-"""The model file: its card, the ONNX Runtime session, and the device that really runs it.
+"""The model file: what it must hold, the ONNX Runtime session, and the device that really runs it.
 
 Owns the model contract. Knows nothing of files to scan or formats.
 """
 
-import base64
 import hashlib
-import json
 import logging
 import math
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import cuda, decode, devices, models, runtime
+from pneumoscan import cuda, devices, models, runtime
+from pneumoscan.card import CLASSES, METADATA_KEY, Card, Golden
 from pneumoscan.devices import DeviceError as DeviceError
 from pneumoscan.runtime import onnxruntime
-
-METADATA_KEY = "pneumoscan"
-"""Key in the ONNX file's `metadata_props` under which the card lies as JSON."""
-
-CLASSES = ("normal", "bacterial", "viral")
 
 CPU_BATCH_SIZE = 4
 """Pictures per run on a CPU. The activations of so few stay in a core's cache: measured with networks of 0.4 and 6 ms a
@@ -41,83 +34,6 @@ class ModelError(Exception):
 
 Device = str
 """What to run the network on: `auto`, `cpu`, `cuda`, `cuda:N`, `cuda:N,M` or `cuda:all`; see `pneumoscan.devices`."""
-
-Golden = list[tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""Pictures, each uint8 [1, S, S], with the probabilities that they must get, float32 [3]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a model file says of itself.
-
-    Attributes:
-        name, version: of the model.
-        input_size: side of the square input in pixels.
-        resampling: filter that brings pictures to that size; `pneumoscan.decode.RESAMPLING`.
-        classes: names of the outputs; `CLASSES`.
-        threshold: probability of pneumonia, 0 to 1, at and above which the label is PNEUMONIA.
-        threshold_method: how it was chosen, a sentence.
-        review_band: lowest and highest probability between which a person must look.
-        subtype_threshold: share of a pneumonia's probability, 0.5 to 1, that a subtype needs to be claimed.
-        outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
-        unfamiliar_threshold: outlier score above which a person must look, at most `outlier_threshold`; None for never.
-        figures: validation figures by name, each a value with the ends of its 95 % interval.
-        data_sha256: digest of the training data.
-        licence: of the model, with the data's attribution.
-        golden: pictures (base64 PNG) with the probabilities that they must get, for a self-test.
-    """
-
-    name: str
-    version: str
-    input_size: int
-    resampling: str
-    classes: tuple[str, ...]
-    threshold: float
-    threshold_method: str
-    review_band: tuple[float, float]
-    licence: str
-    data_sha256: str
-    outlier_threshold: float | None = None
-    unfamiliar_threshold: float | None = None
-    subtype_threshold: float = 0.5
-    figures: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    golden: tuple[dict[str, Any], ...] = ()
-
-    def to_json(self) -> str:
-        """The card as the model file carries it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Reads a card.
-
-        Raises:
-            ModelError: a field is missing, or says what this program cannot do.
-        """
-        try:
-            values = json.loads(text)
-            card = cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
-            low, high = card.review_band
-            in_range = 0 <= low <= high <= 1 and 0 <= card.threshold <= 1
-            subtype_in_range = 0.5 <= card.subtype_threshold <= 1
-            outlier, unfamiliar = (
-                math.inf if threshold is None else float(threshold)
-                for threshold in (card.outlier_threshold, card.unfamiliar_threshold)
-            )
-            classes = tuple(card.classes)
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"the model's metadata cannot be read: {error}") from error
-        if classes != CLASSES:
-            raise ModelError(f"the model's classes are {card.classes}, expected {list(CLASSES)}")
-        if card.resampling != decode.RESAMPLING:
-            raise ModelError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
-        if not in_range:
-            raise ModelError("the model's threshold and review band must lie between 0 and 1")
-        if not subtype_in_range:
-            raise ModelError("the model's threshold for subtypes must lie between 0.5 and 1")
-        if card.unfamiliar_threshold is not None and not unfamiliar <= outlier:
-            raise ModelError("the model's unfamiliar threshold must not be above its outlier threshold")
-        return card
 
 
 class Prediction(NamedTuple):
@@ -139,7 +55,8 @@ class Model:
     """A model file, loaded and ready on a device.
 
     Attributes:
-        card: what the file says of itself.
+        path: the file.
+        card: what it says of itself.
         sha256: digest of the file, hexadecimal.
         device: what runs the network, read from the session: `cpu` or `cuda`.
         has_heatmap: whether the model can tell where it found its evidence.
@@ -165,7 +82,8 @@ class Model:
             ValueError: there is no device of this name.
         """
         wanted = devices.parse(device)
-        content = _read(models.find(model))
+        self.path = models.find(model)
+        content = _read(self.path)
         self.sha256 = hashlib.sha256(content).hexdigest()
         session, gpus = _start(content, wanted, threads)
         self._session = gpus or session
@@ -199,7 +117,7 @@ class Model:
         Returns:
             0 to 1; above 0.01 something is wrong with file or device. Not a number where the card has no pictures.
         """
-        return _difference(_golden(self.card), self._session)
+        return _difference(self.card.golden_pictures(), self._session)
 
 
 def _read(path: Path) -> bytes:
@@ -220,28 +138,17 @@ def _start(
     try:
         if wanted.kind != "cpu":
             choices = cuda.choose(wanted.gpus)
-            card = _check(new_session(["CPUExecutionProvider"]))  # fails where the file is at fault, and no GPU
+            card = _check(new_session([runtime.CPU_PROVIDER]))  # fails where the file is at fault, and no GPU
             golden: Golden = []
             with suppress(Exception):  # a card may hold anything
-                golden = _golden(card)
+                golden = card.golden_pictures()
             gpus = cuda.start(choices, new_session, partial(_difference, golden))
             return gpus.session, gpus
     except DeviceError as error:
         if wanted.kind == "cuda":
             raise DeviceError(f"CUDA cannot be used: {error}") from error
         log.warning("scanning on the CPU: %s", error)
-    return new_session(["CPUExecutionProvider"]), None
-
-
-def _golden(card: Card) -> Golden:
-    """The card's golden pictures."""
-    return [
-        (
-            decode.decode(base64.b64decode(each["png"]), card.input_size).pixels[None],
-            np.asarray(each["probabilities"], np.float32),
-        )
-        for each in card.golden
-    ]
+    return new_session([runtime.CPU_PROVIDER]), None
 
 
 def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float:
@@ -252,17 +159,9 @@ def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpu
     return float(np.max(differences)) if differences else math.nan
 
 
-def _session(content: bytes, providers: cuda.Providers, threads: int) -> onnxruntime.InferenceSession:
-    # Failures are raised, or read from the session, and told in our own words.
-    onnxruntime.set_default_logger_severity(4)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    # Threads that wait would else keep their cores busy, which doubles what a small network costs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def _session(content: bytes, providers: runtime.Providers, threads: int) -> onnxruntime.InferenceSession:
     try:
-        # Without this, a failing GPU would later be replaced by the CPU in silence.
-        return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+        return runtime.start_session(content, providers, threads)
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise ModelError(f"the model is no usable ONNX file: {error}") from error
 
@@ -272,7 +171,10 @@ def _check(session: onnxruntime.InferenceSession) -> Card:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelError(f"the model has no metadata under {METADATA_KEY!r}; export it with: python -m train export")
-    card = Card.from_json(text)
+    try:
+        card = Card.from_json(text)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
     inputs = {each.name: (each.type, each.shape) for each in session.get_inputs()}
     kind, shape = inputs.get("images", ("", []))
     size = card.input_size

@@ -14,7 +14,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from pneumoscan import metrics
 from pneumoscan.curves import GRID, band, precision_on_grid, roc_on_grid
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
-from pneumoscan.metrics import FloatArray
+from pneumoscan.metrics import FloatArray, Interval
 
 try:
     import matplotlib as mpl
@@ -269,6 +269,6 @@ def _value(figure: Figure) -> float:
 
 
 def _words(figure: Figure) -> str:
-    if figure.value is None or figure.low is None:
+    if figure.value is None or figure.low is None or figure.high is None:
         return "-" if figure.value is None else f"{figure.value:.3f}"
-    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+    return str(Interval(figure.value, figure.low, figure.high))

@@ -1,4 +1,4 @@
-"""ONNX Runtime, which must be imported from here, and the cores and the GPU beneath it."""
+"""ONNX Runtime, which must be imported from here, its sessions, and the cores and the GPU beneath it."""
 
 import contextlib
 import ctypes
@@ -14,12 +14,49 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()  # where somebody has imported it before, and on Windows
 
-__all__ = ["available_cores", "cuda_obstacle", "find_gpus", "missing_cuda_library", "onnxruntime"]
+__all__ = [
+    "CPU_PROVIDER",
+    "CUDA_PROVIDER",
+    "Providers",
+    "available_cores",
+    "cuda_obstacle",
+    "find_gpus",
+    "missing_cuda_library",
+    "onnxruntime",
+    "start_session",
+]
+
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+Providers = list[str | tuple[str, dict[str, str]]]
+"""What a session may run on, the first choice first, each with options where it has any."""
 
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 """NVIDIA's library of the CUDA driver API."""
 NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
+
+
+def start_session(content: bytes, providers: Providers, threads: int = 1) -> onnxruntime.InferenceSession:
+    """Starts a session with the options of a scan.
+
+    Args:
+        content: of the model file.
+        providers: to run on. Which one does must be read from the session.
+        threads: cores that one run uses on a CPU.
+
+    Raises:
+        Exception: whatever ONNX Runtime raises; its errors share no base class.
+    """
+    # Failures are raised, or read from the session, and told in our own words.
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    # Threads that wait would else keep their cores busy, which doubles what a small network costs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Without the last argument, a failing GPU would later be replaced by the CPU in silence.
+    return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
 
 
 def available_cores() -> int:
@@ -31,7 +68,7 @@ def available_cores() -> int:
 
 def cuda_obstacle() -> str | None:
     """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
         return "the installed ONNX Runtime has no CUDA provider"
     try:
         ctypes.CDLL(DRIVER)

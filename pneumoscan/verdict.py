@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan.model import Card
+from pneumoscan.card import Card
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
 
 DECIMALS = 6
@@ -16,7 +16,7 @@ UNFAMILIAR = "unfamiliar"
 
 
 class Score(NamedTuple):
-    """What the network says of one picture: probabilities float32 [3] by `model.CLASSES`, the outlier score, and the
+    """What the network says of one picture: probabilities float32 [3] by `card.CLASSES`, the outlier score, and the
     heatmap where it was asked for.
     """
 

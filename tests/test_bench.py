@@ -53,7 +53,7 @@ def task(folder: Path, tiny_model: Path, tmp_path: Path) -> Task:
         model=str(tiny_model),
         input_size=8,
         device="cpu",
-        providers=("CPUExecutionProvider",),
+        on_cuda=False,
         scripts={},
     )
 
@@ -255,6 +255,21 @@ class TestTurns:
         assert [number for number, *_ in take_turns(task, 2)] == [0] * 6 + [1] * 6
         assert called[6:] == called[:6][::-1]
         assert called[:4] == ["decoding", "inference", "program", "naive"]
+
+    @pytest.mark.parametrize(
+        ("device", "on_cuda", "providers", "loaded_on"),
+        [
+            ("auto", False, ["CPUExecutionProvider"], "cpu"),
+            ("auto", True, ["CUDAExecutionProvider", "CPUExecutionProvider"], "auto"),
+            ("cuda:0,1", True, ["CUDAExecutionProvider", "CPUExecutionProvider"], "cuda:0,1"),
+        ],
+    )
+    def test_tell_loops_and_the_bare_runtime_what_the_scan_really_runs_on(
+        self, task: Task, device: str, on_cuda: bool, providers: list[str], loaded_on: str
+    ) -> None:
+        commands = replace(task, device=device, on_cuda=on_cuda).commands()
+        assert commands["naive"][-len(providers) - 1 :] == ["8", *providers]
+        assert commands["runtime"][-1] == loaded_on
 
     def test_leave_out_a_script_that_failed(self, task: Task, called: list[str], tmp_path: Path) -> None:
         found = list(take_turns(replace(task, scripts={"breaks": tmp_path}), 2))

@@ -14,7 +14,8 @@ import pytest
 import typer
 from PIL import Image
 
-from pneumoscan import Scanner, cuda, decode, devices, runtime
+from pneumoscan import Scanner, cuda, devices, runtime
+from pneumoscan.benchmark.loading import load
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.start import load_scanner
 from pneumoscan.doctor import examine
@@ -200,6 +201,17 @@ class TestTheGpusChosen:
         Model(model, "cuda:1")
         options = {"device_id": "1", "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
         assert machine.asked[-1] == [("CUDAExecutionProvider", options), "CPUExecutionProvider"]
+
+    @pytest.mark.parametrize("device", ["cpu", "cuda", "auto", "cuda:1,0"])
+    def test_get_the_same_when_a_benchmark_only_loads_the_model(
+        self, machine: Machine, model: Path, device: str
+    ) -> None:
+        Model(model, device)
+        cpu: list[Any] = ["CPUExecutionProvider"]
+        by_scan = [providers for providers in machine.asked if providers != cpu] or [cpu]
+        machine.asked, machine.tried = [], []
+        load(str(model), device)
+        assert (machine.asked, machine.tried) == (by_scan, [])
 
     @pytest.mark.parametrize("device", ["cuda:2", "cuda:0,2"])
     def test_must_be_there(self, machine: Machine, model: Path, device: str) -> None:
@@ -394,7 +406,7 @@ def gpus_here() -> list[str]:
 def test_real_gpus_score_real_pictures_as_the_cpu_does(device: str) -> None:
     on_gpu, on_cpu = Model(device=device), Model(device="cpu")
     card = on_cpu.card
-    golden = np.stack([decode.decode(base64.b64decode(each["png"]), card.input_size).pixels for each in card.golden])
+    golden = np.concatenate([picture for picture, _ in card.golden_pictures()])
     expected = on_cpu.predict(golden, heatmaps=True)
     batches = [np.resize(golden, (count, *golden.shape[1:])) for count in (1, 2, 3, 33, cuda.BATCH_SIZE)]
     with ThreadPoolExecutor(on_gpu.in_flight) as threads:

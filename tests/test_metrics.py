@@ -46,6 +46,10 @@ def test_wilson_without_trials_says_nothing() -> None:
     assert (low, high) == (0, 1)
 
 
+def test_a_figure_is_written_with_its_interval() -> None:
+    assert str(metrics.Interval(0.98765, 0.9, 1)) == "0.988 (0.900 to 1.000)"
+
+
 def test_sensitivity_specificity_and_accuracy_count_what_they_say() -> None:
     truth, positive = np.array([True, True, True, False, False]), np.array([True, True, False, False, True])
     assert metrics.sensitivity(truth, positive).value == pytest.approx(2 / 3)

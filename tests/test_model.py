@@ -13,7 +13,8 @@ from onnx import TensorProto
 from PIL import Image
 
 from pneumoscan import models, runtime
-from pneumoscan.model import Card, Device, DeviceError, Model, ModelError
+from pneumoscan.card import Card
+from pneumoscan.model import Device, DeviceError, Model, ModelError
 from tests.tiny_model import CARD, SIZE, write_model
 
 

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -246,17 +247,65 @@ def test_make_says_that_there_is_no_network(tmp_path: Path) -> None:
     assert "Is there a network?" in result.stderr
 
 
-def test_make_model_asks_for_the_data(tmp_path: Path) -> None:
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with the Makefile, in which all libraries seem to be installed."""
     shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "pyproject.toml").touch()
     (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "constraints.txt").touch()
     (tmp_path / ".venv").mkdir()
-    for stamp in ("pip", "scanner", "dev", "train"):
-        (tmp_path / ".venv" / stamp).touch()
-    result = subprocess.run(["make", "model"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    for name in (
+        "pyproject.toml",
+        "train/constraints.txt",
+        *(f".venv/{stamp}" for stamp in ("pip", "scanner", "dev", "train")),
+    ):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("target", ["model", "accurate", "fast", "compare"])
+def test_make_says_where_the_pictures_must_be_named(target: str, installed: Path) -> None:
+    result = subprocess.run(["make", target], cwd=installed, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "make model DATA=path/to/chest_xray" in result.stderr
+    assert f"make {target} DATA=path/to/chest_xray" in result.stderr
+    assert "python" not in result.stdout
+
+
+def steps(target: str, folder: Path) -> list[list[str]]:
+    """What make would call `python -m train` with."""
+    command = ["make", "-n", "-j2", target, "DATA=my pictures"]
+    shown = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    lines = shown.replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[3:] for line in lines if line.startswith(".venv/bin/python -m train ")]
+
+
+def options(step: list[str]) -> dict[str, str]:
+    return {name: value for name, value in pairwise(step) if name.startswith("--")}
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed: Path) -> None:
+    index, fit, audit, export = steps(name, installed)
+    assert (index, fit[:2], export[:2]) == (["index", "my pictures"], ["fit", "my pictures"], ["export", "my pictures"])
+    assert "--resume" in fit
+    run = options(fit)["--run"]
+    assert audit[:4] == ["audit", run, "--data", "my pictures"]
+    assert (options(export)["--run"], options(export)["--audit"]) == (run, options(audit)["--json"])
+    assert options(export)["--out"] == f"pneumoscan/models/{name}/model.onnx"
+    card = Model(name, "cpu").card
+    assert (options(export)["--name"], options(export)["--version"]) == (card.name, card.version)
+    assert options(export)["--size"] == options(audit)["--size"] == str(card.input_size)
+    (line,) = re.findall(r"^Settings: (.*)\.$", models.file_of(name).with_name("CARD.md").read_text(), re.MULTILINE)
+    settings = dict(pair.split(" ") for pair in line.split(", "))
+    assert options(fit)["--network"] == settings["network"]
+    for number in ("size", "epochs", "learning_rate"):
+        assert float(options(fit)["--" + number.replace("_", "-")]) == float(settings[number])
+    assert float(options(fit).get("--teacher-share", 0)) == float(settings.get("teacher_share", 0))
+
+
+def test_make_model_makes_the_models_one_after_the_other_and_lets_the_first_teach_the_second(installed: Path) -> None:
+    first, second = steps("accurate", installed), steps("fast", installed)
+    assert steps("model", installed) == [*first, *second[1:]]  # the index is told once
+    assert options(second[1])["--teacher"] == options(first[1])["--run"]
 
 
 def test_json_of_the_readme_fields_is_what_the_program_prints(demo_images: list[Path]) -> None:

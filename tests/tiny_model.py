@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper, save
 
-from pneumoscan.model import METADATA_KEY, Card
+from pneumoscan.card import METADATA_KEY, Card
 
 SIZE = 8
 CARD = Card(

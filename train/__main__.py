@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from train import dataset
 from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, ExportError, TrainError
+from train.settings import NETWORKS
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
@@ -21,6 +22,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Train the model that pneumoscan scans with. Research use only; not a medical device.",
 )
+
+
+def _network(name: str) -> str:
+    if name not in NETWORKS:
+        raise typer.BadParameter(f"there is no network {name}; there are {', '.join(NETWORKS)}")
+    return name
 
 
 @app.command()
@@ -65,7 +72,7 @@ def fit(
         bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    network: Annotated[Literal["lite0", "lite0-9", "compact", "lite1"], typer.Option(help="What to train.")] = "lite0",
+    network: Annotated[str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")] = "lite0",
     teacher: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="A finished fit of the same pictures and folds, to learn from."),
@@ -77,9 +84,9 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
 ) -> None:
     """Fine-tune one network for each fold, and one on everything."""
-    from train.fit import Settings
     from train.fit import fit as run_fit
     from train.network import best_device
+    from train.settings import Settings
     from train.teacher import fingerprint, load_teacher
 
     settings = Settings(
@@ -176,8 +183,7 @@ def heat(
     found = measure(model, data)
     typer.echo(f"{found.pictures:,} pictures called PNEUMONIA; share in the middle, {CENTRE:.0%} of each side:")
     for name in ("heat", "evidence"):
-        value, low, high = getattr(found, name)
-        typer.echo(f"  {name:8} {value:.3f} ({low:.3f} to {high:.3f})")
+        typer.echo(f"  {name:8} {getattr(found, name)}")
     typer.echo(f"  {'even':8} {CENTRE**2:.3f}")
 
 
@@ -211,11 +217,12 @@ def export(
     from train.curves import draw_curves
     from train.export import KERMANY
     from train.export import export as export_onnx
-    from train.fit import identify, parts
+    from train.fit import parts
     from train.gate import fit_gate, fit_limits, judge
     from train.graph import reader
     from train.network import describe
     from train.report import to_markdown
+    from train.settings import identify
     from train.validate import load_network, load_settings, out_of_fold
 
     samples, pixels = _training_data(data)
@@ -275,14 +282,14 @@ def quantise(
     from train import quantise as quantisation
 
     try:
-        size = Model(model, "cpu").card.input_size
+        source = Model(model, "cpu")
     except ModelError as error:
         raise ExportError(str(error)) from error
     _, pixels = _training_data(data)
-    calibrating, others = quantisation.sample(pixels, size)
+    calibrating, others = quantisation.sample(pixels, source.card.input_size)
     out.parent.mkdir(parents=True, exist_ok=True)
-    card = quantisation.quantise(model, calibrating, out, reduce_range=reduce_range)
-    found = quantisation.compare(model, out, others)
+    card = quantisation.quantise(source, calibrating, out, reduce_range=reduce_range)
+    found = quantisation.compare(source, Model(out, "cpu"), others)
     typer.echo(f"{len(others):,} other pictures, half of them stressed; difference of the probability of pneumonia:")
     typer.echo(f"  largest {found.largest:.4f}, mean {found.mean:.5f}")
     typer.echo(f"  same label {found.same_label:.4f}, same review {found.same_review:.4f}, ", nl=False)

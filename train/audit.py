@@ -52,7 +52,7 @@ class Audit:
     Attributes:
         name: as it was given on the command line.
         held_out: False when the candidate was trained on these very pictures.
-        identity: of the fit (see `train.fit.identify`), or name, version and digest of a model file.
+        identity: of the fit (see `train.settings.identify`), or name, version and digest of a model file.
         figures: by stress, and for those of `FULL` also with no other normal pictures than soft ones (see
             `train.texture.find_soft`), then by name: auc, auc_within (see `auc_within`), auc_change (against plain on
             the same pictures), slope (see `discrimination_slope`), sensitivity, specificity,

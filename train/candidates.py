@@ -14,8 +14,8 @@ from train import dataset, stress
 from train.calibrate import Logits, fit_calibration_of_folds
 from train.dataset import CLASSES, Sample
 from train.errors import AuditError
-from train.fit import identify
 from train.graph import reader
+from train.settings import identify
 from train.validate import STRESS_SEED, load_network, load_settings
 
 FULL = ("plain", "stressed")
@@ -63,7 +63,7 @@ def ask_fit(
         size: side at which pictures are scanned.
 
     Returns:
-        The answers by stress, and the identity of the fit (see `train.fit.identify`).
+        The answers by stress, and the identity of the fit (see `train.settings.identify`).
 
     Raises:
         FitError: not finished, or made from other pictures or patients.

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from dataclasses import asdict
-from math import isnan
+from math import exp, isnan
 from pathlib import Path
 
-from pneumoscan.model import Card
+from pneumoscan.card import Card
+from pneumoscan.metrics import Interval
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
-from train.fit import BLINDING, Settings
+from train.fit import BLINDING
 from train.network import describe
+from train.settings import Settings
 
 FIGURES = {
     "auc": "AUC, pneumonia against normal",
@@ -54,7 +56,7 @@ are stretched to a square, as the training copies were, and scanned at {input_si
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{taught}
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -131,6 +133,16 @@ The last six were made by the same rules as those that the classifier learned fr
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
 
+CHANGED = """
+
+How strong fine detail is gives the class away too. Below a random scale it is made weaker or stronger by up to {largest:.1f}
+(a teacher sees the views before)."""
+
+BALANCED = """
+
+Pictures are weighed by the inverse of the probability of their class, given their texture: soft normal pictures and sharp
+pneumonias, which are rare in these data, count more."""
+
 TAUGHT = """
 
 The network learned from a larger one (distillation): {share:.0%} of each target is what that one says of the same view, the rest
@@ -162,6 +174,8 @@ def write_card(
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
+        textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
+        + (BALANCED if settings.balance_texture else ""),
         taught=TAUGHT.format(share=settings.teacher_share) if settings.teacher_share else "",
         train_size=settings.size,
         folds=settings.folds,
@@ -217,7 +231,5 @@ def _row(card: Card, key: str, title: str) -> str:
 
 
 def _cell(card: Card, key: str) -> str:
-    value, low, high = card.figures[key]
-    if isnan(value):
-        return "none"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    figure = Interval(*card.figures[key])
+    return "none" if isnan(figure.value) else str(figure)

@@ -21,7 +21,8 @@ from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
 from train.dataset import Sample
 from train.errors import AuditError
-from train.fit import Settings, fit, identify
+from train.fit import fit
+from train.settings import Settings, identify
 
 BASE = Settings(size=128, epochs=3, blinding_epochs=0)
 SCANNED = 1.4
@@ -140,7 +141,7 @@ def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """A table of candidates and their figures, each a value with the ends of its interval."""
     lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
     for name, figures in found.items():
-        cells = (f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in (figures[key] for key in COLUMNS))
+        cells = (str(Interval(*figures[key])) for key in COLUMNS)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

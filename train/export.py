@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from pneumoscan.card import METADATA_KEY, Card
 from pneumoscan.decode import RESAMPLING
 from pneumoscan.metrics import Interval
-from pneumoscan.model import METADATA_KEY, Card, Model
+from pneumoscan.model import Model
 from train.calibrate import SENSITIVITY, Calibration
 from train.dataset import CLASSES
 from train.errors import ExportError

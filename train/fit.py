@@ -4,11 +4,10 @@ The networks of the folds exist to be measured and calibrated on (out of fold); 
 run the same fixed schedule and keep the average of their weights at its end: no epoch is picked by its score.
 """
 
-import hashlib
 import math
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ from tqdm import tqdm
 
 from pneumoscan.metrics import roc_auc
 from train.augment import augment, change_detail, remove_lungs, swap_frames
-from train.dataset import CLASSES, Sample, assign_folds, digest, resize
+from train.dataset import CLASSES, Sample, assign_folds, resize
 from train.errors import FitError
 from train.network import Network, predict_logits
+from train.settings import Settings, check_identity, identify
 from train.texture import balance_texture
 
 BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs": 0.5}
@@ -33,58 +33,6 @@ BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs
 bare frame in grey, but ranks those in black."""
 BLINDING_RATE = 0.3
 """Learning rate at their beginning, as a share of the peak; half a cosine leads to zero."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What decides the result of a fit.
-
-    Attributes:
-        size: side of the training crops in pixels.
-        folds: patient-wise folds for validation and calibration, at least 2.
-        epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
-        average_decay: of the exponential moving average of the weights, per step.
-        crop_area: least share of a picture that a view keeps.
-        foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
-        no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
-            each class is.
-        black_lungs: share of these whose middle is black, and not any grey.
-        blinding_epochs: after the others, with `BLINDING`.
-        label_smoothing: share of each target that goes to all classes alike.
-        subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
-        mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
-            2018).
-        balance: weigh the classes so that normal and pneumonia count alike.
-        detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
-        balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
-        network: one of `train.network.NETWORKS`.
-        teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
-        teacher: digest of the teacher (see `train.teacher`), empty for none.
-        seed: of folds, order, augmentation and dropout.
-    """
-
-    size: int = 160
-    folds: int = 4
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 5e-4
-    weight_decay: float = 0.02
-    average_decay: float = 0.995
-    crop_area: float = 0.1
-    foreign_frames: float = 0.5
-    no_lungs: float = 0.1
-    black_lungs: float = 0.0
-    blinding_epochs: int = 2
-    label_smoothing: float = 0.0
-    subtype_smoothing: float = 0.0
-    mixup: float = 0.0
-    balance: bool = False
-    detail: float = 0.0
-    balance_texture: bool = False
-    network: str = "lite0"
-    teacher_share: float = 0.0
-    teacher: str = ""
-    seed: int = 0
 
 
 Teach = Callable[[Tensor], Tensor]
@@ -136,17 +84,6 @@ def fit(
         held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
         teach = teacher(part) if teacher and settings.teacher_share else None
         _fit_part(samples, pixels, held_out, settings, identity, folder, device, teach)
-
-
-def identify(
-    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, folds: NDArray[np.int64]
-) -> dict[str, object]:
-    """What a checkpoint must have been made from to be of use: settings, pictures, and who is in which fold."""
-    return {
-        "settings": asdict(settings),
-        "data": digest(samples, pixels),
-        "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
-    }
 
 
 def _fit_part(
@@ -322,16 +259,3 @@ def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, o
     for key, part in state.items():
         part.load_state_dict(saved[key])  # type: ignore[attr-defined]
     return int(saved["epoch"])
-
-
-def check_identity(saved: dict[str, object], identity: dict[str, object], path: Path) -> None:
-    """Raises `FitError` when a file was made from other data or settings than asked for.
-
-    A setting that did not exist when the file was made had the value that is the default now.
-    """
-    settings = saved.get("settings")
-    if isinstance(settings, dict):
-        saved = {**saved, "settings": {**asdict(Settings()), **settings}}
-    for key, value in identity.items():
-        if saved.get(key) != value:
-            raise FitError(f"{path} was made with other {key}: {saved.get(key)} instead of {value}")

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from train.dataset import CLASSES
+from train.settings import NETWORKS
 
 EVALUATION_BATCH = 64
-NETWORKS = {"lite0": 16, "lite0-9": 9, "compact": 9, "lite1": 21}
-"""Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
 NECK = 256
 """Channels before the classifier where the last blocks are left out."""
 TEXTURE_BLOCKS = (0, 2, 4, 7, 10, 14, 15)

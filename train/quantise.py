@@ -5,8 +5,6 @@ and outlier score stay as they are, but see maps that were rounded. Rounding mak
 that the parts of the outlier score get a new median and 99th percentile (see `train.gate.Gate`).
 """
 
-import base64
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,8 +17,8 @@ from numpy.typing import NDArray
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from pneumoscan import decode, models
-from pneumoscan.model import METADATA_KEY, Card, Model, ModelError
+from pneumoscan.card import METADATA_KEY, Card
+from pneumoscan.model import Model
 from pneumoscan.runtime import onnxruntime
 from train import dataset, stress
 from train.alter import ALTERATIONS, mild
@@ -77,9 +75,7 @@ def sample(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDA
     return first, second
 
 
-def quantise(
-    source: str | os.PathLike[str], images: NDArray[np.uint8], path: Path, *, reduce_range: bool = True
-) -> Card:
+def quantise(source: Model, images: NDArray[np.uint8], path: Path, *, reduce_range: bool = True) -> Card:
     """Writes the model with 8-bit convolutions: static, weights by output channel, in the form QDQ.
 
     Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
@@ -87,7 +83,7 @@ def quantise(
     file scores otherwise there; weights of 7 bits cannot overflow, and are the same numbers everywhere.
 
     Args:
-        source: a shipped model, or a file of the contract, in float32.
+        source: a model in float32.
         images: uint8 [N, S, S] at its input size, to calibrate on.
         path: the `.onnx` file.
         reduce_range: weights have 7 bits.
@@ -97,20 +93,15 @@ def quantise(
         still those of the source.
 
     Raises:
-        ExportError: the source cannot be used, or has nothing to quantise.
+        ExportError: the source has nothing to quantise.
     """
-    file = models.find(source)
-    try:
-        card = Model(file, "cpu").card
-    except ModelError as error:
-        raise ExportError(str(error)) from error
-    names = _convolutional(onnx.load(file))
+    names = _convolutional(onnx.load(source.path))
     if not names:
-        raise ExportError(f"{file} has no convolutions in float32")
+        raise ExportError(f"{source.path} has no convolutions in float32")
     partial = path.with_name(f".{path.name}.partial")
     with tempfile.TemporaryDirectory() as folder:
         prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
-        quant_pre_process(file, prepared, skip_optimization=True, skip_symbolic_shape=True)
+        quant_pre_process(source.path, prepared, skip_optimization=True, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
             quantised,
@@ -124,6 +115,7 @@ def quantise(
         )
         result = onnx.load(quantised)
     _rescale_gate(result, images)
+    card = source.card
     card = replace(
         card,
         name=f"{card.name}-int8",
@@ -136,10 +128,10 @@ def quantise(
     return card
 
 
-def compare(source: str | os.PathLike[str], quantised: Path, images: NDArray[np.uint8]) -> Difference:
+def compare(source: Model, quantised: Model, images: NDArray[np.uint8]) -> Difference:
     """Scores pictures, uint8 [N, S, S], with both models."""
-    both = Model(source, "cpu"), Model(quantised, "cpu")
-    card, (one, other) = both[0].card, [_scores(model, images) for model in both]
+    both, card = (source, quantised), source.card
+    one, other = [_scores(model, images) for model in both]
     difference = np.abs(one.probabilities - other.probabilities)
     low, high = card.review_band
     limits = [np.inf if limit is None else limit for limit in (card.unfamiliar_threshold, card.outlier_threshold)]
@@ -232,11 +224,9 @@ def _rescale_gate(model: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
 
 def _golden(model: Model) -> tuple[dict[str, Any], ...]:
     """The card's golden pictures with what they score now."""
-    size = model.card.input_size
-    pictures = [decode.decode(base64.b64decode(each["png"]), size).pixels for each in model.card.golden]
     return tuple(
-        each | {"probabilities": [round(float(p), 6) for p in model.predict(picture[None]).probabilities[0]]}
-        for each, picture in zip(model.card.golden, pictures, strict=True)
+        each | {"probabilities": [round(float(p), 6) for p in model.predict(picture).probabilities[0]]}
+        for each, (picture, _) in zip(model.card.golden, model.card.golden_pictures(), strict=True)
     )
 
 

@@ -146,19 +146,19 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         "|---|" + "---|" * (len(COLUMNS) + 1),
     ]
     for name, figures in audit["figures"].items():
-        cells = " | ".join(_card_cell(figures[key]) for key in COLUMNS)
+        cells = " | ".join(str(Interval(*figures[key])) for key in COLUMNS)
         lines.append(f"| {name} | {cells} | {figures['auc_change'][0]:+.4f} |")
     lines += [
         "",
-        *(f"- {title[0].upper()}{title[1:]}: {_card_cell(audit['kept'][name])}." for name, title in SKILL.items()),
+        *(f"- {title[0].upper()}{title[1:]}: {Interval(*audit['kept'][name])}." for name, title in SKILL.items()),
     ]
     lines += [
-        f"- {check['what'][0].upper()}{check['what'][1:]}: {_card_cell(check['figure'])}, "
+        f"- {check['what'][0].upper()}{check['what'][1:]}: {Interval(*check['figure'])}, "
         f"{'holds' if check['holds'] else '**fails**'}."
         for check in audit["checks"]
     ]
     told = [
-        f"{name} {_card_cell(each['auc'])}, {each['pictures']:,} pictures"
+        f"{name} {Interval(*each['auc'])}, {each['pictures']:,} pictures"
         for name, each in content["shortcuts"].items()
         if each["auc"]
     ]
@@ -166,8 +166,3 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         f"- A logistic regression reaches these AUCs without looking at the lungs, on only: {'; '.join(told)}."
     )
     return "\n".join(lines) + "\n"
-
-
-def _card_cell(figure: Sequence[float]) -> str:
-    value, low, high = figure
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -17,8 +17,9 @@ from torch.nn import functional
 
 from train.dataset import Sample, assign_folds
 from train.errors import FitError
-from train.fit import Settings, Teach, identify
+from train.fit import Teach
 from train.graph import reader
+from train.settings import Settings, identify
 from train.validate import load_network, load_settings
 
 VIEW = 128

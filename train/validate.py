@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from train.alter import ALTERATIONS, mild
 from train.dataset import resize
 from train.errors import FitError
-from train.fit import Settings, check_identity
 from train.gate import Scores, fit_gate, score
 from train.graph import reader
 from train.network import Network
+from train.settings import Settings, check_identity
 from train.stress import stress
 
 STRESS_SEED = 20180222
@@ -34,7 +34,7 @@ def load_network(run: Path, part: str, size: int, identity: dict[str, object]) -
     """A finished network of a fit, for pictures of `size`, in evaluation mode on the CPU.
 
     Raises:
-        FitError: not finished, or of another identity (see `train.fit.identify`): of other pictures, or with other
+        FitError: not finished, or of another identity (see `train.settings.identify`): of other pictures, or with other
             patients held out.
     """
     saved = _load(run, part)

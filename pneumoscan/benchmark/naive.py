@@ -5,6 +5,9 @@
 This is the pattern of every script that `pneumoscan bench --compare` times too: called with these arguments, it scores
 all pictures of the folder, and its last line on standard output is a JSON object that tells how many `images` took how
 many `seconds` and `cpu_seconds`, without its start.
+
+The session has no options but its providers, unlike that of a scan: people write it so. On CUDA that is the first GPU,
+whatever `--device` names.
 """
 
 import json

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from pneumoscan.benchmark.pictures import fill
 from pneumoscan.benchmark.process import ProcessError, Usage, run_python
-
-RUNTIME = "import sys, onnxruntime; onnxruntime.InferenceSession(sys.argv[1], providers=sys.argv[2:]); print()"
-"""What every program that uses ONNX Runtime does before its first answer."""
+from pneumoscan.runtime import CPU_PROVIDER, CUDA_PROVIDER
 
 SHORT_RUNS = 3
 """How often in a turn the stages without a scan run; the one in the middle counts, since so short a time is noisy."""
 SIZED = "program_"
 CEILINGS = "pneumoscan.benchmark.ceilings"
+LOADING = "pneumoscan.benchmark.loading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +59,7 @@ class Task:
         model: file of the model.
         input_size: of the model, in pixels.
         device: as `predict` takes it.
-        providers: of ONNX Runtime, that a script must name for the same device.
+        on_cuda: whether that runs the network on GPUs.
         workers, batch_size: as `predict` takes them; None unless given.
         scripts: Python files that are called as `naive` is, by name.
         sizes: numbers of files over which the whole program is measured too.
@@ -72,7 +71,7 @@ class Task:
     model: str
     input_size: int
     device: str
-    providers: tuple[str, ...]
+    on_cuda: bool
     workers: int | None = None
     batch_size: int | None = None
     scripts: dict[str, Path]
@@ -82,7 +81,8 @@ class Task:
         """Makes the folders of links, and says what Python is called with for each stage."""
         folder, single = self._fill("images", self.images), self._fill("single", 1)
         predict = [*self._predict(), "-o", self._output]
-        script = [self.model, folder, str(self.input_size), *self.providers]
+        providers = [CUDA_PROVIDER, CPU_PROVIDER] if self.on_cuda else [CPU_PROVIDER]
+        script = [self.model, folder, str(self.input_size), *providers]
         batch_size = [] if self.batch_size is None else [str(self.batch_size)]
         return {
             "decoding": ["-m", CEILINGS, "decode", folder, str(self.input_size)],
@@ -91,7 +91,7 @@ class Task:
             "naive": [os.fspath(Path(__file__).with_name("naive.py")), *script],
             **{name: [os.fspath(path), *script] for name, path in self.scripts.items()},
             "first": [*self._predict(), "-f", "jsonl", single],
-            "runtime": ["-c", RUNTIME, self.model, *self.providers],
+            "runtime": ["-m", LOADING, self.model, self.device if self.on_cuda else "cpu"],
             **{sized(count): [*predict, self._fill(f"images{count}", count)] for count in self.sizes},
         }
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscan import models
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
@@ -108,17 +107,16 @@ def bench(
     from pneumoscan.benchmark.result import as_json
     from pneumoscan.benchmark.rounds import Task
 
-    on_cuda = scanner.model.device.startswith("cuda")
     with TemporaryDirectory(prefix="pneumoscan-bench-") as place:
         pictures = _pictures(folder, Path(place), images, scanner.model.card.input_size)
         task = Task(
             place=Path(place),
             pictures=pictures.paths,
             images=images,
-            model=str(models.find(model).absolute()),
+            model=str(scanner.model.path.absolute()),
             input_size=scanner.model.card.input_size,
             device=device,
-            providers=(*(["CUDAExecutionProvider"] if on_cuda else []), "CPUExecutionProvider"),
+            on_cuda=scanner.model.device == "cuda",
             workers=workers,
             batch_size=batch_size,
             scripts=scripts,

@@ -1,17 +1,17 @@
 """The page of an evaluation: its pictures and plots are made here, and the file is written."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from pneumoscan.cli.pages import save_page, score_again
+from pneumoscan.cli.pages import add_heat, save_page
 from pneumoscan.evaluation import Cases, Evaluation
 from pneumoscan.heatmap import Heat
-from pneumoscan.labels import Pair, Pairing
+from pneumoscan.labels import Pairing
 from pneumoscan.plots import as_svg
 from pneumoscan.report.evaluation import render
 from pneumoscan.report.mistakes import worst
-from pneumoscan.report.pictures import heat_layer, thumbnails
+from pneumoscan.report.pictures import thumbnails
 from pneumoscan.runtime import available_cores
 from pneumoscan.scan import Scanner
 
@@ -41,7 +41,8 @@ def write_evaluation(
     mistakes = worst(pairing.scored)
     shown = [each for kind in mistakes for each in kind]
     pictures = list(thumbnails((each.record for each in shown), Path(), available_cores()))
-    remarks = _add_heat(shown, pictures, heat, scorer, quiet)
+    heated = [(record, heat.get(record.path), picture) for (_, record), picture in zip(shown, pictures, strict=True)]
+    remarks = add_heat(heated, Path(), scorer, quiet)
     rest = iter(pictures)
     parts = tuple(list(islice(rest, len(kind))) for kind in mistakes)
     content = render(
@@ -55,20 +56,3 @@ def write_evaluation(
         remarks=remarks,
     )
     return save_page(target, content, quiet)
-
-
-def _add_heat(
-    mistakes: Sequence[Pair],
-    pictures: Sequence[dict[str, str]],
-    heat: Mapping[str, Heat],
-    scorer: Callable[[], Scanner] | None,
-    quiet: bool,
-) -> list[str]:
-    """Adds heat layers to pictures that are shown; what is to be said of those that get none."""
-    wanted = []
-    for (_, record), picture in zip(mistakes, pictures, strict=True):
-        if "image" in picture and record.path in heat:
-            picture["heat"] = heat_layer(heat[record.path])
-        elif "image" in picture:
-            wanted.append((record, picture))
-    return score_again(wanted, Path(), scorer(), quiet) if wanted and scorer is not None else []

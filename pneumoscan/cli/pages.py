@@ -1,7 +1,7 @@
 """Making pages of records for commands: what speaks against one, its pictures, and the page of a scan under way."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +128,12 @@ def write_page(
     notes = [*notes, *_left_out(worklist)]
     pictures = _pictures(entries, target, root, thumbnails, images, quiet)
     shown = len(pictures) if images == "link" else thumbnails
-    notes += _add_heat(entries[:thumbnails], pictures[:thumbnails], root, scanner, quiet)
+    heated = [
+        (entry.record, entry.heat, picture)
+        for entry, picture in zip(entries[:thumbnails], pictures[:thumbnails], strict=True)
+        if entry.heat is not None or entry.record.label == Label.PNEUMONIA
+    ]
+    notes += add_heat(heated, root, None if scanner is None else lambda: scanner, quiet)
     if 0 < shown < len(entries):
         notes.append(f"Only the {shown:,} most urgent rows have their picture.")
     content = render(worklist, entries, pictures, facts=facts, notes=notes, linked_images=images == "link")
@@ -165,31 +170,32 @@ def _pictures(
     return found + [{} for _ in entries[len(found) :]]
 
 
-def _add_heat(
-    entries: "Sequence[Entry]",
-    pictures: Sequence[dict[str, str]],
+def add_heat(
+    shown: Iterable[tuple[Record, "Heat | None", dict[str, str]]],
     root: Path,
-    scanner: "Scanner | None",
+    scorer: "Callable[[], Scanner] | None",
     quiet: bool,
 ) -> list[str]:
-    """Adds heat layers to pictures that are shown; what is to be said of those that get none."""
+    """Adds heat layers to pictures, and says what there is to say of those that get none.
+
+    Args:
+        shown: records, each with its heatmap, if it is known, and with what the page holds of its picture.
+        root: where relative paths begin.
+        scorer: loads what scores pictures again that have no heatmap, if it is of the same model; None for no such
+            thing.
+        quiet: shows no progress.
+    """
     from pneumoscan.report.pictures import heat_layer
 
     wanted = []
-    for entry, picture in zip(entries, pictures, strict=True):
-        if "image" in picture and entry.heat is not None:
-            picture["heat"] = heat_layer(entry.heat)
-        elif "image" in picture and entry.record.label == Label.PNEUMONIA:
-            wanted.append((entry.record, picture))
-    return [] if scanner is None else score_again(wanted, root, scanner, quiet)
-
-
-def score_again(
-    wanted: Sequence[tuple[Record, dict[str, str]]], root: Path, scanner: "Scanner", quiet: bool
-) -> list[str]:
-    """Adds heat layers to pictures of records of the same model; what is to be said of the others."""
-    from pneumoscan.report.pictures import heat_layer
-
+    for record, heat, picture in shown:
+        if "image" in picture and heat is not None:
+            picture["heat"] = heat_layer(heat)
+        elif "image" in picture:
+            wanted.append((record, picture))
+    if not wanted or scorer is None:
+        return []
+    scanner = scorer()
     if not scanner.model.has_heatmap:
         return []
     fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]

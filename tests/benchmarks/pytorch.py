@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from pneumoscan.model import Model
 from pneumoscan.runtime import available_cores
-from train.network import NETWORKS, Network
+from train.network import Network
+from train.settings import NETWORKS
 
 BATCH_SIZE = 32
 

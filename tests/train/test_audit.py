@@ -25,8 +25,8 @@ from train.candidates import FULL, Answers, ask_fit
 from train.card import FIGURES, RELIABILITY, write_card
 from train.dataset import Sample
 from train.errors import AuditError, FitError
-from train.fit import Settings, identify
 from train.network import Network, predict_logits
+from train.settings import Settings, identify
 from train.stress import STRESSES, ring
 from train.validate import load_network, out_of_fold
 

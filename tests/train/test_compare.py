@@ -9,7 +9,7 @@ import pytest
 from train import compare, dataset
 from train.compare import BASE, CANDIDATES, COLUMNS, figures_of, to_markdown, to_section
 from train.errors import AuditError
-from train.network import NETWORKS
+from train.settings import NETWORKS
 
 
 def test_every_candidate_is_a_recipe_that_there_is() -> None:

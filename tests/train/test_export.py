@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from pneumoscan import Scanner
+from pneumoscan.card import METADATA_KEY, Card
 from pneumoscan.metrics import Interval
-from pneumoscan.model import METADATA_KEY, Card, Model
+from pneumoscan.model import Model
 from tests.conftest import ROOT
 from train import dataset
 from train.alter import ALTERATIONS
@@ -20,10 +21,10 @@ from train.card import FIGURES as CARD_FIGURES
 from train.card import RELIABILITY, write_card
 from train.errors import ExportError
 from train.export import export
-from train.fit import Settings
 from train.gate import Limits, fit_gate, score
 from train.graph import reader
 from train.network import Network, predict_logits
+from train.settings import Settings
 
 CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
 FIGURES = {"plain_auc": Interval(0.99, 0.98, 0.995)}

@@ -10,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from train import dataset
+from train.__main__ import app
 from train.errors import FitError
-from train.fit import Settings, check_identity, fit, identify, parts
+from train.fit import fit, parts
+from train.settings import NETWORKS, Settings, check_identity, identify
 from train.validate import load_network, load_settings, out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
@@ -132,3 +135,9 @@ def test_the_index_shows_classes_duplicates_and_leaks(make_dataset: Callable[[in
     assert "7 groups; 6 when those that share a picture are one" in shown
     assert "1 sets of identical pictures, 2 files" in shown
     assert "1 groups in more than one split" in shown
+
+
+def test_a_network_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["fit", str(tmp_path), "--network", "lite9"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert f"there is no network lite9; there are {', '.join(NETWORKS)}" in result.stderr

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.fit import BLINDING_RATE, Settings, learning_rate_share, make_goals, make_views
+from train.fit import BLINDING_RATE, learning_rate_share, make_goals, make_views
+from train.settings import Settings
 
 TARGETS = torch.tensor([0, 1, 1, 2])
 PLAIN = Settings(size=32, no_lungs=0.0, foreign_frames=0.0)

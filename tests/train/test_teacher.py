@@ -7,7 +7,8 @@ import torch
 
 from train import dataset
 from train.errors import FitError
-from train.fit import Settings, fit, parts
+from train.fit import fit, parts
+from train.settings import Settings
 from train.teacher import fingerprint, load_teacher
 
 SETTINGS = Settings(size=32, folds=2, epochs=1, blinding_epochs=0, batch_size=4)

@@ -1,0 +1,90 @@
+"""What decides the result of a fit, and whether a file was made by the same. Imports no torch: help is quick."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.dataset import Sample, digest
+from train.errors import FitError
+
+NETWORKS = {"lite0": 16, "lite0-9": 9, "compact": 9, "lite1": 21}
+"""Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides the result of a fit.
+
+    Attributes:
+        size: side of the training crops in pixels.
+        folds: patient-wise folds for validation and calibration, at least 2.
+        epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
+        average_decay: of the exponential moving average of the weights, per step.
+        crop_area: least share of a picture that a view keeps.
+        foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
+        no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
+            each class is.
+        black_lungs: share of these whose middle is black, and not any grey.
+        blinding_epochs: after the others, with `train.fit.BLINDING`.
+        label_smoothing: share of each target that goes to all classes alike.
+        subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
+        mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
+            2018).
+        balance: weigh the classes so that normal and pneumonia count alike.
+        detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
+        balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
+        network: one of `NETWORKS`.
+        teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
+        teacher: digest of the teacher (see `train.teacher`), empty for none.
+        seed: of folds, order, augmentation and dropout.
+    """
+
+    size: int = 160
+    folds: int = 4
+    epochs: int = 8
+    batch_size: int = 32
+    learning_rate: float = 5e-4
+    weight_decay: float = 0.02
+    average_decay: float = 0.995
+    crop_area: float = 0.1
+    foreign_frames: float = 0.5
+    no_lungs: float = 0.1
+    black_lungs: float = 0.0
+    blinding_epochs: int = 2
+    label_smoothing: float = 0.0
+    subtype_smoothing: float = 0.0
+    mixup: float = 0.0
+    balance: bool = False
+    detail: float = 0.0
+    balance_texture: bool = False
+    network: str = "lite0"
+    teacher_share: float = 0.0
+    teacher: str = ""
+    seed: int = 0
+
+
+def identify(
+    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, folds: NDArray[np.int64]
+) -> dict[str, object]:
+    """What a checkpoint must have been made from to be of use: settings, pictures, and who is in which fold."""
+    return {
+        "settings": asdict(settings),
+        "data": digest(samples, pixels),
+        "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
+    }
+
+
+def check_identity(saved: dict[str, object], identity: dict[str, object], path: Path) -> None:
+    """Raises `FitError` when a file was made from other data or settings than asked for.
+
+    A setting that did not exist when the file was made had the value that is the default now.
+    """
+    settings = saved.get("settings")
+    if isinstance(settings, dict):
+        saved = {**saved, "settings": {**asdict(Settings()), **settings}}
+    for key, value in identity.items():
+        if saved.get(key) != value:
+            raise FitError(f"{path} was made with other {key}: {saved.get(key)} instead of {value}")
