@@ -210,58 +210,23 @@ def export(
     ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
-    from train.align import align_shipped
-    from train.calibrate import fit_calibration, out_of_fold_figures
-    from train.card import write_card
-    from train.compare import to_section
-    from train.curves import draw_curves
-    from train.export import KERMANY
-    from train.export import export as export_onnx
-    from train.fit import parts
-    from train.gate import fit_gate, fit_limits, judge
-    from train.graph import reader
-    from train.network import describe
-    from train.report import to_markdown
-    from train.settings import identify
-    from train.validate import load_network, load_settings, out_of_fold
+    from train.release import KERMANY, release
 
     samples, pixels = _training_data(data)
-    settings = load_settings(run)
-    folds = dataset.assign_folds(samples, settings.folds, settings.seed)
-    identity = identify(samples, pixels, settings, folds)
-    section = to_markdown(audit_json, identity) if audit_json else ""
-    candidates = to_section(compare_json) if compare_json else ""
-    network = load_network(run, "all", size, identity)
-    logits, sound, altered = out_of_fold(run, pixels, folds, size, identity)
-    targets = np.array([sample.target for sample in samples])
-    unfamiliar, gate_figures = judge(sound, altered, folds)
-    groups = np.array([sample.group for sample in samples])
-    figures = (
-        out_of_fold_figures(logits, targets, folds, groups, {name: unfamiliar[name] for name in logits}) | gate_figures
-    )
-    of_folds = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
-    calibration = align_shipped(of_folds, run, pixels, targets, folds, size, identity)
-    source = source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}.")
-    some = np.linspace(0, len(samples) - 1, 32).astype(int)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    card = export_onnx(
-        network,
-        calibration,
-        fit_gate(reader(network, size), dataset.resize(pixels, size)),
-        fit_limits(sound),
-        figures,
-        dataset.resize(pixels[some], size),
+    card, calibration = release(
+        samples,
+        pixels,
+        run,
         out,
+        size=size,
         name=name,
         version=version,
-        data_sha256=str(identity["data"]),
-        origin=describe(settings.network),
-        source=source,
+        source=source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}."),
+        audit=audit_json,
+        comparison=compare_json,
     )
-    draw_curves(run, parts(settings.folds), out.with_name("curves.png"))
-    write_card(card, settings, samples, source, out.with_name("CARD.md"), audit=section, candidates=candidates)
-    for key, figure in figures.items():
-        typer.echo(f"{key:40} {figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]")
+    for key, (value, low, high) in card.figures.items():
+        typer.echo(f"{key:40} {value:.4f}  [{low:.4f}, {high:.4f}]")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")
     typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
     typer.echo(f"outlier threshold {card.outlier_threshold}, unfamiliar threshold {card.unfamiliar_threshold}")

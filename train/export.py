@@ -26,12 +26,6 @@ TOLERANCE = 1e-4
 """Largest difference allowed between ONNX Runtime and PyTorch, in any probability or heatmap cell, or as a share of any
 outlier score above 1."""
 BATCHES = (1, 7, 32)
-KERMANY = (
-    "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
-    "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
-    "5 years, anterior-posterior views, one hospital. The official `test` folder was not used for anything."
-)
-"""Source of the published data set, in either copy."""
 LICENCE = "Apache-2.0. Network: {origin}, Apache-2.0. Training data: {source}"
 
 
