@@ -18,7 +18,7 @@ NAMES = ("predict", "watch", "report", "explain", "evaluate", "validate", "schem
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by name, as Typer makes them of their functions."""
+    """The commands by name, as Typer makes them of their functions; of what class depends on its version."""
 
     def __getitem__(self, name: str) -> Any:
         if name not in NAMES:
