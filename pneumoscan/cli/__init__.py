@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-import typer.core
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import pneumoscan
 from pneumoscan.cli.start import open_closed_streams
@@ -38,10 +39,10 @@ def _command(name: str) -> Any:
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
     # The help is laid out anew, so that the docstring's own line ends only get in the way.
     alone.command(name, help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(function.__doc__))))(function)
-    return typer.main.get_command(alone)
+    return get_command(alone)
 
 
-class _Group(typer.core.TyperGroup):
+class _Group(TyperGroup):
     """Typer's own, which would otherwise need every command before it runs one."""
 
     def __init__(self, **settings: Any) -> None:
