@@ -2,7 +2,6 @@
 
 import sqlite3
 import sys
-import tempfile
 
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit, complain
@@ -13,6 +12,8 @@ def main() -> None:
     try:
         app(prog_name="pneumoscan")
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
+        import tempfile
+
         complain(f"cannot keep temporary data in {tempfile.gettempdir()}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
 

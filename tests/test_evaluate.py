@@ -302,8 +302,7 @@ class TestScans:
 
         monkeypatch.setattr("pneumoscan.cli.stop.GRACE", 10**6)  # else it would end this very process
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        command = sys.modules["pneumoscan.cli.evaluate"]  # as an attribute, its function has the same name
-        monkeypatch.setattr(command, "load_scanner", lambda *_, **__: Interrupted())
+        monkeypatch.setattr("pneumoscan.cli.evaluate.load_scanner", lambda *_, **__: Interrupted())
         try:
             code, stdout, _ = evaluate("labels.csv")
         finally:

@@ -156,16 +156,6 @@ class TestOptions:
         text = run("predict", "--help").stdout.split("Exit codes:")[1].split("Research use")[0]
         assert sorted(map(int, re.findall(r"\d+", text))) == sorted(Exit)
 
-    @pytest.mark.parametrize("option", ["--version", "--help"])
-    def test_help_and_version_do_not_load_the_inference_library(self, option: str) -> None:
-        result = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "pneumoscan", option], capture_output=True, text=True, check=True
-        )
-        assert result.stdout
-        assert "typer" in result.stderr
-        for heavy in ("onnxruntime", "numpy", "PIL"):
-            assert heavy not in result.stderr
-
 
 class TestWhatIsScanned:
     @pytest.fixture

@@ -1,32 +1,61 @@
-"""The command line: one file for each command. Heavy libraries are imported when a command runs, not before."""
+"""The command line: one file for each command, imported when it is asked for, so that none waits for the others."""
 
 import inspect
 import re
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import pneumoscan
-from pneumoscan.cli.bench import bench
-from pneumoscan.cli.doctor import doctor
-from pneumoscan.cli.evaluate import evaluate
-from pneumoscan.cli.explain import explain
-from pneumoscan.cli.predict import predict
-from pneumoscan.cli.report import report
-from pneumoscan.cli.schema import schema
 from pneumoscan.cli.start import open_closed_streams
-from pneumoscan.cli.validate import validate
-from pneumoscan.cli.watch import watch
+
+NAMES = ("predict", "watch", "report", "explain", "evaluate", "validate", "schema", "doctor", "bench")
+"""Commands in the order of the help. Each is a function in the file of its name."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, as Typer makes them of their functions; of what class depends on its version."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in NAMES:
+            raise KeyError(name)
+        return _command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+
+@cache
+def _command(name: str) -> Any:
+    function = getattr(import_module(f"{__name__}.{name}"), name)
+    alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    # The help is laid out anew, so that the docstring's own line ends only get in the way.
+    alone.command(name, help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(function.__doc__))))(function)
+    return get_command(alone)
+
+
+class _Group(TyperGroup):
+    """Typer's own, which would otherwise need every command before it runs one."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": _Commands()})
+
 
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, watch, report, explain, evaluate, validate, schema, doctor, bench):
-    # The help is laid out anew, so that the docstring's own line ends only get in the way.
-    app.command(help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(str(command.__doc__))))(command)
 
 
 def _version(wanted: bool) -> None:

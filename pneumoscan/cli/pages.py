@@ -11,7 +11,6 @@ from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
-from pneumoscan.cli.recorded import latest
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.sinks import is_file
@@ -67,6 +66,8 @@ class ScanPage:
     def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool) -> bool:
         """Makes the page, unless there is no record; whether it could be written."""
         if self._earlier is not None and self._earlier[0].exists():
+            from pneumoscan.cli.recorded import latest
+
             file, format = self._earlier
             try:
                 for record in latest(file, "--report", format):
