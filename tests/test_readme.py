@@ -299,7 +299,9 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     assert options(fit)["--network"] == settings["network"]
     for number in ("size", "epochs", "learning_rate"):
         assert float(options(fit)["--" + number.replace("_", "-")]) == float(settings[number])
-    assert float(options(fit).get("--teacher-share", 0)) == float(settings.get("teacher_share", 0))
+    for number in ("teacher_share", "detail"):  # where the card does not name them they did not exist, and were 0
+        assert float(options(fit).get("--" + number.replace("_", "-"), 0)) == float(settings.get(number, 0))
+    assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
 
 
 def test_make_model_makes_the_models_one_after_the_other_and_lets_the_first_teach_the_second(installed: Path) -> None:
