@@ -14,8 +14,10 @@ from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
 from pneumoscan.model import Model
 
-MOST_WRONG = {"accurate": 1, "fast": 6}
-"""Of the 16 demo pictures; the README warns of `fast`."""
+MOST_WRONG = {"accurate": 1, "fast": 4}
+"""Of the 16 demo pictures; the README says so."""
+LEAST_AGREEMENT = {"accurate": (0.97, 0.025), "fast": (0.98, 0.02)}
+"""Share of the originals with the label of their small copy, and mean difference in probability."""
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -115,13 +117,19 @@ def test_an_original_and_its_small_copy_agree(model: str, dataset: Path) -> None
     originals = sorted((dataset / "originals").rglob("*.jpeg"))
     copies = [dataset / "chest_xray_224" / "train" / path.parent.name / path.name for path in originals]
     scanner = Scanner(model, device="cpu")
-    of_originals, of_copies = list(scanner.scan(originals)), list(scanner.scan(copies))
-    assert len(of_originals) == 320
-    same = np.mean([a.label == b.label for a, b in zip(of_originals, of_copies, strict=True)])
-    difference = np.mean([abs(a.probability - b.probability) for a, b in zip(of_originals, of_copies, strict=True)])
+    pairs = [
+        (a, b)
+        for a, b in zip(scanner.scan(originals), Scanner(model, device="cpu").scan(copies), strict=True)
+        if a.probability is not None and b.probability is not None
+    ]
+    assert len(originals) == 320
+    assert len(pairs) >= 0.98 * 320
+    same = np.mean([a.label == b.label for a, b in pairs])
+    difference = np.mean([abs(a.probability - b.probability) for a, b in pairs])
     print(f"same label {same:.4f}, mean difference {difference:.4f}")
-    assert same >= 0.97
-    assert difference <= 0.025
+    least, most = LEAST_AGREEMENT[model]
+    assert same >= least
+    assert difference <= most
 
 
 def test_of_the_originals_two_percent_at_most_are_rejected(model: str, dataset: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-DEFAULT_MODEL = "accurate"
+DEFAULT_MODEL = "fast"
 """Name of the model that is used where none is named."""
 
 
