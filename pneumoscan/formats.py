@@ -4,8 +4,9 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple, fields
+from dataclasses import fields
 from enum import StrEnum
+from operator import attrgetter
 from types import NoneType
 from typing import Any, BinaryIO, NamedTuple, get_args, get_type_hints
 
@@ -38,14 +39,22 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+_values = attrgetter(*COLUMNS)  # `dataclasses.asdict` would copy each value: three quarters of the time
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """A record's values by column."""
+    return dict(zip(COLUMNS, _values(record), strict=True))
+
+
 def to_json(record: Record) -> bytes:
     """One JSON object without an end of line; ASCII, so that a name in whatever encoding survives."""
-    return json.dumps(asdict(record)).encode()
+    return json.dumps(to_dict(record)).encode()
 
 
 def to_csv(record: Record) -> bytes:
     """One row after RFC 4180, but ended as Unix ends lines; None is empty, booleans are true and false."""
-    return _csv_row(str(value).lower() if isinstance(value, bool) else value for value in astuple(record))
+    return _csv_row(str(value).lower() if isinstance(value, bool) else value for value in _values(record))
 
 
 def _csv_row(values: Any) -> bytes:

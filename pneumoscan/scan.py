@@ -250,9 +250,10 @@ class Scanner:
             if not any(isinstance(half, str) for half in halves):  # it was the size, so that it would fail again
                 self._largest_batch = min(self._largest_batch, len(images) - middle)
             return halves
+        finite = np.all(np.isfinite(probabilities), axis=1)
         return [
             Score(probabilities[i], None if scores is None else float(scores[i]), None if heat is None else heat[i])
-            if np.isfinite(probabilities[i]).all()
+            if finite[i]
             else "the network's answer is not a number"
             for i in range(len(images))
         ]

@@ -7,12 +7,11 @@ import select
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
 from pneumoscan.atomic import copy_mode, create_private, growing_place, rewritten, sync
-from pneumoscan.formats import ENCODINGS, Format
+from pneumoscan.formats import ENCODINGS, Format, to_dict
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
 
@@ -123,7 +122,7 @@ class FileSink:
         self._last = start
         self._between = self._encoding.between
         if self._ledger is not None:
-            self._ledger.note(start, self._whole, asdict(record))
+            self._ledger.note(start, self._whole, to_dict(record))
 
     def commit(self) -> None:
         """Ends the file and puts it in its place."""

@@ -43,8 +43,9 @@ def verdict(new: Callable[..., Record], score: Score, card: Card, threshold: flo
             outlier_score=outlier,
         )
     # Rounded before they are compared, so that label, subtype and review can be retraced from the record.
-    probability = round(float(score.probabilities[1]) + float(score.probabilities[2]), DECIMALS)
-    normal, bacterial, viral = (round(float(p), DECIMALS) for p in score.probabilities)
+    exact: list[float] = score.probabilities.tolist()
+    probability = round(exact[1] + exact[2], DECIMALS)
+    normal, bacterial, viral = (round(p, DECIMALS) for p in exact)
     ill = probability >= threshold
     low, high = card.review_band
     unfamiliar = outlier is not None and card.unfamiliar_threshold is not None and outlier > card.unfamiliar_threshold
