@@ -361,7 +361,7 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(
 
 def test_the_readme_shows_what_is_printed(dataset: Path, run: Run) -> None:
     readme = (ROOT / "README.md").read_text()
-    command = "evaluate originals --model accurate"
+    command = "evaluate originals"
     (shown,) = re.findall(rf"```console\n\$ pneumoscan {command}\n(.*?)```", readme, re.DOTALL)
     result = run(*command.split(), "--device", "cpu", cwd=dataset, env=os.environ | {"PYTHONPATH": str(ROOT)})
     printed = result.stdout.splitlines()
