@@ -79,7 +79,7 @@ def place(demo_images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A folder as the README's examples expect it, with `pneumoscan` on the path: a sound, an ill, and no picture."""
     for folder in ("xrays", "more"):
         (tmp_path / folder).mkdir()
-        shutil.copy(demo_images[0], tmp_path / folder / "normal.jpeg")
+        shutil.copy(demo_images[7], tmp_path / folder / "normal.jpeg")
     shutil.copy(demo_images[-1], tmp_path / "xrays" / "ill.jpeg")
     shutil.copy(demo_images[1], tmp_path / "a.jpeg")
     shutil.copy(demo_images[2], tmp_path / "b.png")
