@@ -151,7 +151,7 @@ def to_markdown(found: Changes) -> str:
     for name, (before, after, difference) in found.figures.items():
         cells = [f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" for each in (before, after)]
         cells.append("{:+.4f} ({:+.4f} to {:+.4f})".format(*difference))
-        rows.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     rows += ["", "| 8 bits, calibration | same label | mean difference | largest |", "|---|---|---|---|"]
     rows += [
         f"| {how} | {each.same_label:.4f} | {each.mean:.4f} | {each.largest:.3f} |"

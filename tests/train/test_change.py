@@ -78,48 +78,48 @@ def test_what_rounding_costs_has_an_interval_over_the_same_patients() -> None:
     found = compared(before, after).figures["plain_auc"]
     assert found.difference.value == pytest.approx(found.after.value - found.before.value)
     assert found.difference.low < found.difference.value < found.difference.high < 0
-    assert found.difference.high - found.difference.low < found.after.high - found.before.low
+    assert found.difference.high - found.difference.low < found.after.high - found.after.low
 
 
-class TestFit:
-    """Two folds with random weights, for `PIXELS`."""
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fit of `PIXELS`: two folds with random weights."""
+    run = tmp_path_factory.mktemp("run")
+    settings = Settings(size=32, folds=2, network="compact")
+    identity = identify(SAMPLES, PIXELS, settings, dataset.assign_folds(SAMPLES, 2, 0))
+    torch.manual_seed(0)
+    for part in ("fold0", "fold1", "all"):
+        (run / part).mkdir()
+        weights = Network(32, pretrained=False, network="compact").state_dict()
+        torch.save({"weights": weights, **identity}, run / part / "weights.pt")
+    return run
 
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        run = tmp_path_factory.mktemp("run")
-        settings = Settings(size=32, folds=2, network="compact")
-        identity = identify(SAMPLES, PIXELS, settings, dataset.assign_folds(SAMPLES, 2, 0))
-        torch.manual_seed(0)
-        for part in ("fold0", "fold1", "all"):
-            (run / part).mkdir()
-            weights = Network(32, pretrained=False, network="compact").state_dict()
-            torch.save({"weights": weights, **identity}, run / part / "weights.pt")
-        return run
 
-    def test_each_network_is_rounded_by_what_it_was_trained_on_and_asked_of_the_rest(
-        self, run: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        calibrating, compared = [], []
-        monkeypatch.setattr(
-            change, "rounded", lambda *given, **options: calibrating.append(given[2]) or rounded(*given, **options)
-        )
-        monkeypatch.setattr(change, "compare", lambda *given: compared.extend(given))
-        measure(run, SAMPLES, PIXELS, 32)
+def test_each_network_is_rounded_by_what_it_was_trained_on_and_asked_of_the_rest(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrating, compared = [], []
+    monkeypatch.setattr(
+        change, "rounded", lambda *given, **options: calibrating.append(given[2]) or rounded(*given, **options)
+    )
+    monkeypatch.setattr(change, "compare", lambda *given: compared.extend(given))
+    measure(run, SAMPLES, PIXELS, 32)
 
-        folds = dataset.assign_folds(SAMPLES, 2, 0)
-        for fold, images in enumerate(calibrating):
-            plain = {each.tobytes() for each in images[: len(images) // 2]}
-            assert plain == {each.tobytes() for each in PIXELS[folds != fold]}
-        before, after, trained_on, targets, _, groups = compared
-        identity = identify(SAMPLES, PIXELS, Settings(size=32, folds=2, network="compact"), folds)
-        expected = out_of_fold(run, PIXELS, folds, 32, identity).logits
-        for name in ("plain", "stressed"):
-            assert before[name] == pytest.approx(expected[name], abs=1e-4)
-            assert 0 < np.abs(after[name] - before[name]).max() < 0.5 * np.ptp(before[name])
-        assert [len(each) for pair in trained_on.values() for each in pair] == [48] * 4
-        assert list(targets) == [each.target for each in SAMPLES]
-        assert list(groups) == [each.group for each in SAMPLES]
+    folds = dataset.assign_folds(SAMPLES, 2, 0)
+    for fold, images in enumerate(calibrating):
+        plain = {each.tobytes() for each in images[: len(images) // 2]}
+        assert plain == {each.tobytes() for each in PIXELS[folds != fold]}
+    before, after, trained_on, targets, _, groups = compared
+    identity = identify(SAMPLES, PIXELS, Settings(size=32, folds=2, network="compact"), folds)
+    expected = out_of_fold(run, PIXELS, folds, 32, identity).logits
+    for name in ("plain", "stressed"):
+        assert before[name] == pytest.approx(expected[name], abs=1e-4)
+        assert 0 < np.abs(after[name] - before[name]).max() < 0.5 * np.ptp(before[name])
+    assert [len(each) for pair in trained_on.values() for each in pair] == [48] * 4
+    assert list(targets) == [each.target for each in SAMPLES]
+    assert list(groups) == [each.group for each in SAMPLES]
 
-    def test_a_fit_of_other_pictures_is_refused(self, run: Path) -> None:
-        with pytest.raises(FitError, match="was made with other data"):
-            measure(run, SAMPLES, 255 - PIXELS, 32)
+
+def test_a_fit_of_other_pictures_is_refused(run: Path) -> None:
+    with pytest.raises(FitError, match="was made with other data"):
+        measure(run, SAMPLES, 255 - PIXELS, 32)

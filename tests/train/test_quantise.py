@@ -73,7 +73,7 @@ def test_golden_pictures_have_what_they_score_now(made: Made) -> None:
 
 
 def test_the_card_has_no_figures_of_the_source(made: Made, images: np.ndarray, tmp_path: Path) -> None:
-    assert Model(made[0], "cpu").card.figures == {"plain_auc": (0.9, 0.8, 1.0)}
+    assert Model(made[0], "cpu").card.figures == {"plain_auc": [0.9, 0.8, 1.0]}
     assert made[2].figures == {}
     measured = {"plain_auc": Interval(0.87654, 0.8, 0.9)}
     assert quantise(made[0], images, tmp_path / "m.onnx", figures=measured).figures == {"plain_auc": (0.8765, 0.8, 0.9)}
@@ -175,9 +175,9 @@ def test_the_command_puts_what_it_measured_of_the_fit_into_the_card(
     arguments = ["quantise", str(made[0]), "--data", str(make_dataset(2)), "--out", str(tmp_path / "m.onnx")]
     result = CliRunner().invoke(app, [*arguments, "--run", str(tmp_path / "run"), "--no-reduce-range"])
     assert result.exit_code == 0, result.output
-    assert Model(tmp_path / "m.onnx", "cpu").card.figures == {"plain_auc": (0.7, 0.6, 0.8)}
+    assert Model(tmp_path / "m.onnx", "cpu").card.figures == {"plain_auc": [0.7, 0.6, 0.8]}
     assert (
-        "| plain auc | 0.900 (0.800 to 0.950) | 0.700 (0.600 to 0.800) | -0.2000 (-0.3000 to -0.1000) |"
+        "| plain_auc | 0.900 (0.800 to 0.950) | 0.700 (0.600 to 0.800) | -0.2000 (-0.3000 to -0.1000) |"
         in result.output
     )
     assert "| as it was | 0.9900 | 0.0100 | 0.100 |" in result.output
