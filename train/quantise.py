@@ -2,8 +2,8 @@
 
 Only the network's convolutions, and what lies between them, are in 8 bits. Scaling, classifier, calibration, heatmap
 and outlier score stay as they are, but see maps that were rounded. Rounding makes a distance larger for any picture, so
-that the parts of the outlier score get a new median and 99th percentile (see `train.gate.Gate`); and temperature and
-offsets bring the probabilities back to how they were distributed (see `train.align`).
+that the parts of the outlier score are scaled anew (see `train.gate.Gate`); and temperature and offsets bring the
+probabilities back to how they were distributed (see `train.align`).
 """
 
 import base64
@@ -108,7 +108,7 @@ def quantise(
     if result is None:
         raise ExportError(f"{file} has no convolutions in float32")
     partial = path.with_name(f".{path.name}.partial")
-    _rescale_gate(result, images)
+    _rescale_gate(result, onnx.load(file), images)
     _realign(result, onnx.load(file), images)
     card = replace(
         card,
@@ -171,26 +171,32 @@ def _scores(model: Model, images: NDArray[np.uint8]) -> _Scores:
     return _Scores(np.concatenate([each.probabilities[:, 1:].sum(1) for each in found]), np.concatenate(outliers))
 
 
-def _rescale_gate(model: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
-    """Sets the gate's medians and spreads, where there is a gate, so that these pictures score as they should.
+def _rescale_gate(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
+    """Sets the gate's medians and spreads, where there is a gate, so that these pictures score as they did.
 
     Args:
         model: quantised.
-        images: uint8 [N, S, S], chest X-rays that the gate may know, plain and stressed; they are also mildly changed.
+        source: in float32.
+        images: uint8 [N, S, S], chest X-rays, plain and stressed; they are also mildly changed.
     """
-    stored = {each.name: each for each in model.graph.initializer}
     scaling = next((node for node in model.graph.node if "gate.medians" in node.input), None)
     if scaling is None:
         return
-    revealing = onnx.ModelProto()
-    revealing.CopyFrom(model)
-    revealing.graph.output.append(
-        onnx.helper.make_tensor_value_info(scaling.input[0], onnx.TensorProto.FLOAT, ["N", 2])
-    )
-    parts = run(revealing, scaling.input[0], np.concatenate([images, mild(images[: len(images) // 2], SEED)]))
-    median, high = np.quantile(parts, (0.5, 0.99), axis=0).astype(np.float32)
-    for name, value in {"gate.medians": median, "gate.spreads": high - median}.items():
-        stored[name].CopyFrom(onnx.numpy_helper.from_array(value, name))
+    views = np.concatenate([images, mild(images[: len(images) // 2], SEED)])
+    quantiles = []
+    for each in (source, model):
+        revealing = onnx.ModelProto()
+        revealing.CopyFrom(each)
+        revealing.graph.output.append(
+            onnx.helper.make_tensor_value_info(scaling.input[0], onnx.TensorProto.FLOAT, ["N", 2])
+        )
+        quantiles.append(np.quantile(run(revealing, scaling.input[0], views), (0.5, 0.99), axis=0))
+    stored = {each.name: each for each in model.graph.initializer}
+    median, spread = (onnx.numpy_helper.to_array(stored[f"gate.{name}"]) for name in ("medians", "spreads"))
+    goal = (quantiles[0] - median) / spread
+    spread = (quantiles[1][1] - quantiles[1][0]) / (goal[1] - goal[0])
+    for name, value in {"gate.medians": quantiles[1][0] - spread * goal[0], "gate.spreads": spread}.items():
+        stored[name].CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float32), name))
 
 
 def _realign(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArray[np.uint8]) -> None:

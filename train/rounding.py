@@ -86,7 +86,8 @@ def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
     stored = {each.name for each in graph.initializer}
     maps = {each.name for each in graph.value_info if len(each.type.tensor_type.shape.dim) == 4}
     on_the_way = [node for node in needed(graph, [output]) if node.output[0] in maps]
-    if not any(node.op_type == "Conv" and node.input[1] in stored for node in on_the_way):
-        return []  # it has none, or they are in 8 bits already
     second = [place for place, node in enumerate(on_the_way) if node.op_type == "Conv"][1:2] or [len(on_the_way)]
-    return [node.name for node in on_the_way[second[0] :] if node.op_type in BETWEEN]
+    after = on_the_way[second[0] :]
+    if not any(node.op_type == "Conv" and node.input[1] in stored for node in after):
+        return []  # it has none, or they are in 8 bits already
+    return [node.name for node in after if node.op_type in BETWEEN]
