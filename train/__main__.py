@@ -241,25 +241,36 @@ def quantise(
     reduce_range: Annotated[
         bool, typer.Option(help="Weights of 7 bits, which score the same on processors without VNNI.")
     ] = True,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="The fit that the model was exported from: measures it in 8 bits, out of fold."
+        ),
+    ] = None,
 ) -> None:
     """Write a model with 8-bit convolutions, and print how far its scores are from those before. On the CPU."""
     from pneumoscan.model import Model, ModelError
+    from train import change
     from train import quantise as quantisation
 
     try:
         source = Model(model, "cpu")
     except ModelError as error:
         raise ExportError(str(error)) from error
-    _, pixels = _training_data(data)
+    samples, pixels = _training_data(data)
     calibrating, others = quantisation.sample(pixels, source.card.input_size)
     out.parent.mkdir(parents=True, exist_ok=True)
-    card = quantisation.quantise(source, calibrating, out, reduce_range=reduce_range)
+    measured = change.measure(run, samples, pixels, source.card.input_size, reduce_range=reduce_range) if run else None
+    figures = {name: after for name, (_, after, _) in measured.figures.items()} if measured else None
+    card = quantisation.quantise(source, calibrating, out, reduce_range=reduce_range, figures=figures)
     found = quantisation.compare(source, Model(out, "cpu"), others)
     typer.echo(f"{len(others):,} other pictures, half of them stressed; difference of the probability of pneumonia:")
     typer.echo(f"  largest {found.largest:.4f}, mean {found.mean:.5f}")
     typer.echo(f"  same label {found.same_label:.4f}, same review {found.same_review:.4f}, ", nl=False)
     typer.echo(f"same refusal {found.same_refusal:.4f}")
     typer.echo("  refused when altered: {:.4f} before, {:.4f} now".format(*found.refused))
+    if measured:
+        typer.echo(change.to_markdown(measured))
     typer.echo(f"wrote {out} ({card.name} {card.version}, {out.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -267,11 +278,12 @@ def quantise(
 def cost(
     models: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", help="Shipped models, or ONNX files.")],
     repeats: Annotated[int, typer.Option(min=1, help="Batches of each model that are timed, in turns.")] = 25,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 16,
 ) -> None:
-    """Print a table of parameters, multiplications, processor time and size of models. One thread of the CPU."""
+    """Print a table of what models cost in one thread of the CPU, and of their cards' figures."""
     from train.cost import costs, to_markdown
 
-    typer.echo(to_markdown(costs(models, repeats)))
+    typer.echo(to_markdown(costs(models, repeats, batch)))
 
 
 def _training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:

@@ -85,6 +85,17 @@ def align(
     return candidate(minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9}).x)
 
 
+def align_rounded(calibration: Calibration, before: Logits, after: Logits) -> Calibration:
+    """The calibration of a network whose numbers were rounded, from that of the network before.
+
+    Args:
+        calibration: of the network before.
+        before, after: logits [M, 3] of the same pictures. Their classes are what was said before: no labels are needed.
+    """
+    classes = calibration.probabilities(before).argmax(1)
+    return align(calibration, [before], [classes], after, classes)
+
+
 def _quantiles(calibration: Calibration, logits: Logits, classes: NDArray[np.intp]) -> NDArray[np.floating]:
     """Of the probability of pneumonia in each class, and of the viral share in each pneumonia."""
     ill, viral = calibration.pneumonia(logits), calibration.viral_share(logits)

@@ -1,8 +1,11 @@
-"""What models cost: parameters, multiplications, processor time, bytes. Of what a scan without heatmaps runs."""
+"""What models cost: parameters, multiplications, processor time, bytes. Of what a scan without heatmaps runs.
+
+What they are worth stands beside it, as their cards tell.
+"""
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,6 +21,12 @@ from train.errors import AuditError
 
 BATCH = 16
 REPEATS = 25
+FIGURES = {
+    "plain_auc": "AUC, plain",
+    "stressed_auc": "AUC, stressed",
+    "stressed_specificity_at_sensitivity_90": "specificity at sensitivity 0.90, stressed",
+}
+"""What a card tells of patients not trained on (see `train.calibrate.out_of_fold_figures`), and titles."""
 OUTPUTS = ("probabilities", "outlier_score")
 """What a scan asks for; what only a heatmap needs is neither run nor counted."""
 _PASSING = ("DequantizeLinear", "Identity", "Transpose")
@@ -35,6 +44,7 @@ class Cost:
         macs: multiplications with addition of these for one picture.
         milliseconds: of processor time for one picture, in one thread.
         bytes: of the file.
+        figures: validation figures of its card, each with the ends of its interval.
     """
 
     name: str
@@ -43,39 +53,49 @@ class Cost:
     macs: int
     milliseconds: float
     bytes: int
+    figures: Mapping[str, tuple[float, float, float]]
 
 
-def costs(names: Sequence[str | os.PathLike[str]], repeats: int = REPEATS) -> list[Cost]:
+def costs(names: Sequence[str | os.PathLike[str]], repeats: int = REPEATS, batch: int = BATCH) -> list[Cost]:
     """Counts, and measures in turns, so that whatever else the machine does slows all models alike.
 
     Args:
         names: of shipped models, or paths (see `pneumoscan.models.find`).
-        repeats: runs of `BATCH` pictures by each model; their median is told.
+        repeats: runs by each model; their median is told.
+        batch: pictures in a run.
 
     Raises:
         AuditError: a model cannot be used.
     """
     files = [models.find(name) for name in names]
     try:
-        sizes = [Model(file, "cpu").card.input_size for file in files]
+        cards = [Model(file, "cpu").card for file in files]
     except ModelError as error:
         raise AuditError(str(error)) from error
-    times = _milliseconds(files, sizes, repeats)
+    times = _milliseconds(files, [card.input_size for card in cards], repeats, batch)
     return [
-        Cost(str(name), size, *count(onnx.load(file)), milliseconds, file.stat().st_size)
-        for name, file, size, milliseconds in zip(names, files, sizes, times, strict=True)
+        Cost(str(name), card.input_size, *count(onnx.load(file)), milliseconds, file.stat().st_size, card.figures)
+        for name, file, card, milliseconds in zip(names, files, cards, times, strict=True)
     ]
 
 
 def to_markdown(found: Sequence[Cost]) -> str:
-    """A table, a row for each model."""
-    head = "| | input | parameters | MACs per picture | CPU ms per picture | file |\n|---|---|---|---|---|---|"
+    """A table, a row for each model; a figure that its card has not is a dash."""
+    titles = ["input", "parameters", "MACs per picture", "CPU ms per picture", "file", *FIGURES.values()]
+    head = f"| | {' | '.join(titles)} |\n|{'---|' * (1 + len(titles))}"
     rows = [
         f"| {each.name} | {each.input_size} px | {each.parameters / 1e6:.2f} M | {each.macs / 1e6:.1f} M "
-        f"| {each.milliseconds:.2f} | {each.bytes / 1e6:.2f} MB |"
+        f"| {each.milliseconds:.2f} | {each.bytes / 1e6:.2f} MB | {' | '.join(_figure(each, key) for key in FIGURES)} |"
         for each in found
     ]
     return "\n".join([head, *rows])
+
+
+def _figure(cost: Cost, key: str) -> str:
+    if key not in cost.figures:
+        return "-"
+    value, low, high = cost.figures[key]
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def count(model: onnx.ModelProto) -> tuple[int, int]:
@@ -125,18 +145,18 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
     return prod(shapes[node.output[0]]) * products
 
 
-def _milliseconds(files: Sequence[Path], sizes: Sequence[int], repeats: int) -> list[float]:
+def _milliseconds(files: Sequence[Path], sizes: Sequence[int], repeats: int, batch: int) -> list[float]:
     """Processor time for one picture by each model."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     sessions = [onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files]
     random = np.random.default_rng(0)
-    batches = [random.integers(0, 256, (BATCH, size, size)).astype(np.uint8) for size in sizes]
+    batches = [random.integers(0, 256, (batch, size, size)).astype(np.uint8) for size in sizes]
     spent: list[list[float]] = [[] for _ in files]
     for _ in range(1 + repeats):
-        for session, batch, seconds in zip(sessions, batches, spent, strict=True):
+        for session, images, seconds in zip(sessions, batches, spent, strict=True):
             outputs = [each.name for each in session.get_outputs() if each.name in OUTPUTS]
             begun = time.process_time()
-            session.run(outputs, {"images": batch})
+            session.run(outputs, {"images": images})
             seconds.append(time.process_time() - begun)
-    return [median(seconds[1:]) * 1000 / BATCH for seconds in spent]  # the first run also reserves memory
+    return [median(seconds[1:]) * 1000 / batch for seconds in spent]  # the first run also reserves memory

@@ -30,13 +30,21 @@ Read = Callable[[NDArray[np.uint8]], Seen]
 
 def reader(network: Network, size: int) -> Read:
     """Runs a network in evaluation mode on pictures of `size` by `size`."""
-    outputs = ["logits", "texture"]
-    graph = to_onnx(_Reader(network).eval(), size, outputs)
+    return graph_reader(reading_graph(network, size))
+
+
+def reading_graph(network: Network, size: int) -> onnx.ModelProto:
+    """A network in evaluation mode as a graph with the outputs of `Seen`, for pictures of `size` by `size`."""
+    return to_onnx(_Reader(network).eval(), size, list(Seen._fields))
+
+
+def graph_reader(graph: onnx.ModelProto) -> Read:
+    """Runs a graph of `reading_graph`."""
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def read(images: NDArray[np.uint8]) -> Seen:
         starts = range(0, len(images), BATCH)
-        batches = [session.run(outputs, {"images": images[start : start + BATCH]}) for start in starts]
+        batches = [session.run(list(Seen._fields), {"images": images[start : start + BATCH]}) for start in starts]
         return Seen(*(np.concatenate(each) for each in zip(*batches, strict=True)))
 
     return read

@@ -2,11 +2,11 @@
 
 Only the network's convolutions, and what lies between them, are in 8 bits. Scaling, classifier, calibration, heatmap
 and outlier score stay as they are, but see maps that were rounded. Rounding makes a distance larger for any picture, so
-that the parts of the outlier score get a new median and 99th percentile (see `train.gate.Gate`).
+that the parts of the outlier score are scaled anew (see `train.gate.Gate`); and temperature and offsets bring the
+probabilities back to how they were distributed (see `train.align`).
 """
 
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,26 +14,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime import quantization
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from pneumoscan.card import METADATA_KEY, Card
+from pneumoscan.metrics import Interval
 from pneumoscan.model import Model
-from pneumoscan.runtime import onnxruntime
 from train import dataset, stress
+from train.align import align_rounded
 from train.alter import ALTERATIONS, mild
-from train.cost import needed
+from train.calibrate import Calibration
 from train.errors import ExportError
+from train.rounding import BATCH, rounded, run
 
 CALIBRATION = 256
 """Pictures by which the range of each map is found, plain and as many stressed."""
 CHECKED = 512
 """Other pictures on which both models are compared, plain and as many stressed."""
 SEED = 3
-BATCH = 16
-BETWEEN = ("Add", "Clip", "Conv", "Relu")
-"""What is done in 8 bits. Clip and Relu cost nothing then: they become the range of their map. Depthwise convolutions
-are among them: one in float32 between maps in 8 bits has its weights rounded by ONNX Runtime, and not by channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,59 +64,56 @@ def sample(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDA
     """
     drawn = np.random.default_rng(SEED).permutation(len(pixels))[: CALIBRATION + CHECKED]
     parts = np.split(drawn, [min(CALIBRATION, len(drawn) // 2)])
-    first, second = (
-        np.concatenate([dataset.resize(pixels[places], size), stress.stress(pixels[places], size, SEED, places)])
-        for places in parts
-    )
+    first, second = (views(pixels, places, size) for places in parts)
     return first, second
 
 
-def quantise(source: Model, images: NDArray[np.uint8], path: Path, *, reduce_range: bool = True) -> Card:
-    """Writes the model with 8-bit convolutions: static, weights by output channel, in the form QDQ.
+def views(pixels: NDArray[np.uint8], places: NDArray[np.intp], size: int) -> NDArray[np.uint8]:
+    """The pictures at these places, plain and then stressed, uint8 [2 M, size, size]."""
+    return np.concatenate([dataset.resize(pixels[places], size), stress.stress(pixels[places], size, SEED, places)])
 
-    Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
-    32 bits. Older ones with AVX2 or AVX-512 add pairs of them in 16 bits, which overflows in silence, so that the same
-    file scores otherwise there; weights of 7 bits cannot overflow, and are the same numbers everywhere.
+
+def quantise(
+    source: Model,
+    images: NDArray[np.uint8],
+    path: Path,
+    *,
+    reduce_range: bool = True,
+    figures: Mapping[str, Interval] | None = None,
+) -> Card:
+    """Writes the model with 8-bit convolutions (see `train.rounding`).
 
     Args:
         source: a model in float32.
         images: uint8 [N, S, S] at its input size, to calibrate on.
         path: the `.onnx` file.
         reduce_range: weights have 7 bits.
+        figures: what was measured of networks in 8 bits (see `train.change`), for the card.
 
     Returns:
-        The card that went into the file: that of the source, with what the golden pictures score now. Its figures are
-        still those of the source.
+        The card that went into the file: that of the source, with what the golden pictures score now, and no figures
+        but the given ones. Those of the source do not hold for it.
 
     Raises:
         ExportError: the source has nothing to quantise.
     """
-    names = _convolutional(onnx.load(source.path))
-    if not names:
+    result = rounded(onnx.load(source.path), "probabilities", images, reduce_range=reduce_range)
+    if result is None:
         raise ExportError(f"{source.path} has no convolutions in float32")
-    partial = path.with_name(f".{path.name}.partial")
-    with tempfile.TemporaryDirectory() as folder:
-        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
-        quant_pre_process(source.path, prepared, skip_optimization=True, skip_symbolic_shape=True)
-        quantization.quantize_static(
-            prepared,
-            quantised,
-            _Batches(images),
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            reduce_range=reduce_range,
-            nodes_to_quantize=names,
-        )
-        result = onnx.load(quantised)
-    _rescale_gate(result, images)
+    before = onnx.load(source.path)
+    _rescale_gate(result, before, images)
+    _realign(result, before, images)
     card = source.card
     card = replace(
         card,
         name=f"{card.name}-int8",
-        threshold_method=f"{card.threshold_method}, by {card.name} in float32, of which the figures are too",
+        threshold_method=f"{card.threshold_method}, by {card.name} in float32",
+        figures={
+            name: (round(each.value, 4), round(each.low, 4), round(each.high, 4))
+            for name, each in (figures or {}).items()
+        },
     )
+    partial = path.with_name(f".{path.name}.partial")
     _save(result, card, partial)
     card = replace(card, golden=_golden(Model(partial, "cpu")))
     _save(result, card, partial)
@@ -173,53 +166,62 @@ def _scores(model: Model, images: NDArray[np.uint8]) -> _Scores:
     return _Scores(np.concatenate([each.probabilities[:, 1:].sum(1) for each in found]), np.concatenate(outliers))
 
 
-class _Batches(quantization.CalibrationDataReader):
-    """Hands out pictures, a batch at a time."""
-
-    def __init__(self, images: NDArray[np.uint8]) -> None:
-        self._starts = iter(range(0, len(images), BATCH))
-        self._images = images
-
-    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        """The next batch, or None after the last."""
-        start = next(self._starts, None)
-        return None if start is None else {"images": self._images[start : start + BATCH]}
-
-
-def _convolutional(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes that make maps [N, C, H, W] on the way to the probabilities."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
-    stored = {each.name for each in graph.initializer}
-    maps = {each.name for each in graph.value_info if len(each.type.tensor_type.shape.dim) == 4}
-    on_the_way = [node for node in needed(graph, ["probabilities"]) if node.output[0] in maps]
-    if not any(node.op_type == "Conv" and node.input[1] in stored for node in on_the_way):
-        return []  # it has none, or they are in 8 bits already
-    return [node.name for node in on_the_way if node.op_type in BETWEEN]
-
-
-def _rescale_gate(model: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
-    """Sets the gate's medians and spreads, where there is a gate, so that these pictures score as they should.
+def _rescale_gate(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
+    """Sets the gate's medians and spreads, where there is a gate, so that these pictures score as they did.
 
     Args:
         model: quantised.
-        images: uint8 [N, S, S], chest X-rays that the gate may know, plain and stressed; they are also mildly changed.
+        source: in float32.
+        images: uint8 [N, S, S], chest X-rays, plain and stressed; they are also mildly changed.
     """
-    stored = {each.name: each for each in model.graph.initializer}
     scaling = next((node for node in model.graph.node if "gate.medians" in node.input), None)
     if scaling is None:
         return
-    revealing = onnx.ModelProto()
-    revealing.CopyFrom(model)
-    revealing.graph.output.append(
-        onnx.helper.make_tensor_value_info(scaling.input[0], onnx.TensorProto.FLOAT, ["N", 2])
-    )
-    session = onnxruntime.InferenceSession(revealing.SerializeToString(), providers=["CPUExecutionProvider"])
     views = np.concatenate([images, mild(images[: len(images) // 2], SEED)])
-    batches = (views[start : start + BATCH] for start in range(0, len(views), BATCH))
-    parts = np.concatenate([session.run([scaling.input[0]], {"images": batch})[0] for batch in batches])
-    median, high = np.quantile(parts, (0.5, 0.99), axis=0).astype(np.float32)
-    for name, value in {"gate.medians": median, "gate.spreads": high - median}.items():
-        stored[name].CopyFrom(onnx.numpy_helper.from_array(value, name))
+    quantiles = []
+    for each in (source, model):
+        revealing = onnx.ModelProto()
+        revealing.CopyFrom(each)
+        revealing.graph.output.append(
+            onnx.helper.make_tensor_value_info(scaling.input[0], onnx.TensorProto.FLOAT, ["N", 2])
+        )
+        quantiles.append(np.quantile(run(revealing, scaling.input[0], views), (0.5, 0.99), axis=0))
+    stored = {each.name: each for each in model.graph.initializer}
+    median, spread = (onnx.numpy_helper.to_array(stored[f"gate.{name}"]) for name in ("medians", "spreads"))
+    goal = (quantiles[0] - median) / spread
+    spread = (quantiles[1][1] - quantiles[1][0]) / (goal[1] - goal[0])
+    for name, value in {"gate.medians": quantiles[1][0] - spread * goal[0], "gate.spreads": spread}.items():
+        stored[name].CopyFrom(onnx.numpy_helper.from_array(value.astype(np.float32), name))
+
+
+def _realign(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArray[np.uint8]) -> None:
+    """Divides and shifts what goes into each softmax, so that probabilities are distributed as those of the source.
+
+    Args:
+        model: quantised. Without a softmax nothing is done.
+        source: in float32.
+        images: uint8 [N, S, S], such as both will scan.
+    """
+    before, after = (
+        np.log(np.maximum(run(each, "probabilities", images), np.finfo(np.float32).tiny)) for each in (source, model)
+    )
+    found = align_rounded(Calibration(1.0, (0.0, 0.0, 0.0), 0.5, (0.5, 0.5)), before, after)
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    ranks = {each.name: len(each.type.tensor_type.shape.dim) for each in (*graph.value_info, *graph.output)}
+    for place, node in reversed(list(enumerate(model.graph.node))):
+        if node.op_type != "Softmax":
+            continue
+        given, name = node.input[0], f"{node.output[0]}.aligned"
+        offsets = np.array(found.offsets, np.float32).reshape(-1, *[1] * (ranks[node.output[0]] - 2))
+        for key, value in {"temperature": np.array(found.temperature, np.float32), "offsets": offsets}.items():
+            model.graph.initializer.append(onnx.numpy_helper.from_array(value, f"{name}.{key}"))
+        node.input[0] = name
+        steps = (
+            onnx.helper.make_node("Div", [given, f"{name}.temperature"], [f"{name}.divided"]),
+            onnx.helper.make_node("Add", [f"{name}.divided", f"{name}.offsets"], [name]),
+        )
+        for step in reversed(steps):
+            model.graph.node.insert(place, step)
 
 
 def _golden(model: Model) -> tuple[dict[str, Any], ...]:

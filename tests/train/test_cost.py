@@ -9,6 +9,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pneumoscan import models
+from pneumoscan.model import Model
 from train.__main__ import app
 from train.cost import Cost, costs, count, to_markdown
 from train.errors import AuditError
@@ -72,6 +73,7 @@ def test_models_are_measured_side_by_side(tiny_model: Path) -> None:
     assert [each.bytes for each in found] == [tiny_model.stat().st_size, models.find("accurate").stat().st_size]
     assert found[0].macs == found[0].parameters == 0
     assert 0 <= found[0].milliseconds < found[1].milliseconds
+    assert found[1].figures["plain_auc"] == Model("accurate", "cpu").card.figures["plain_auc"]
 
 
 def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
@@ -80,14 +82,17 @@ def test_a_model_that_is_none_is_told(tmp_path: Path) -> None:
 
 
 def test_the_table_has_a_row_for_each_model() -> None:
-    assert to_markdown([Cost("a", 144, 234_567, 12_345_678, 0.4567, 1_234_567)]).splitlines() == [
-        "| | input | parameters | MACs per picture | CPU ms per picture | file |",
-        "|---|---|---|---|---|---|",
-        "| a | 144 px | 0.23 M | 12.3 M | 0.46 | 1.23 MB |",
+    figures = {"plain_auc": (0.99, 0.98, 1.0), "stressed_specificity_at_sensitivity_90": (0.9784, 0.9698, 0.9869)}
+    rows = to_markdown([Cost("a", 144, 234_567, 12_345_678, 0.4567, 1_234_567, figures)]).splitlines()
+    assert rows == [
+        "| | input | parameters | MACs per picture | CPU ms per picture | file "
+        "| AUC, plain | AUC, stressed | specificity at sensitivity 0.90, stressed |",
+        "|---|---|---|---|---|---|---|---|---|",
+        "| a | 144 px | 0.23 M | 12.3 M | 0.46 | 1.23 MB | 0.990 (0.980 to 1.000) | - | 0.978 (0.970 to 0.987) |",
     ]
 
 
 def test_the_command_prints_the_table(tiny_model: Path) -> None:
-    result = CliRunner().invoke(app, ["cost", str(tiny_model), "--repeats", "1"])
+    result = CliRunner().invoke(app, ["cost", str(tiny_model), "--repeats", "1", "--batch", "4"])
     assert result.exit_code == 0, result.output
     assert f"| {tiny_model} | 8 px | 0.00 M | 0.0 M |" in result.output

@@ -8,11 +8,14 @@ import torch
 from typer.testing import CliRunner
 
 from pneumoscan.card import Card
+from pneumoscan.metrics import Interval
 from pneumoscan.model import Model
 from tests.tiny_model import write_model
+from train import change
 from train import quantise as quantisation
 from train.__main__ import app
 from train.calibrate import Calibration
+from train.change import Change, Changes, Likeness
 from train.errors import ExportError
 from train.export import export
 from train.gate import Limits, fit_gate
@@ -20,7 +23,7 @@ from train.graph import reader
 from train.network import Network
 from train.quantise import compare, quantise, sample
 
-SIZE = 32
+SIZE = 16
 Made = tuple[Path, Path, Card]
 
 
@@ -42,7 +45,7 @@ def made(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Made:
         Calibration(1.0, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7)),
         fit_gate(reader(network, SIZE), images),
         Limits(rejected=50.0, unfamiliar=1.5),
-        {},
+        {"plain_auc": Interval(0.9, 0.8, 1.0)},
         images,
         folder / "float.onnx",
         name="trial",
@@ -60,14 +63,37 @@ def test_the_file_meets_the_contract_and_says_what_it_is(made: Made, images: np.
     model = Model(path, "cpu")
     assert (model.card.name, model.card.version) == ("trial-int8", "0.1.0")
     assert model.card.to_json() == card.to_json()
-    assert "by trial in float32, of which the figures are too" in card.threshold_method
-    assert model.predict(images[:3], heatmaps=True).heatmaps.shape == (3, 2, 2)
+    assert card.threshold_method.endswith("by trial in float32")
+    assert model.predict(images[:3], heatmaps=True).heatmaps.shape == (3, 1, 1)
     assert path.stat().st_size < 0.6 * source.stat().st_size
     assert sorted(path.parent.iterdir()) == [source, path]
 
 
 def test_golden_pictures_have_what_they_score_now(made: Made) -> None:
     assert Model(made[1], "cpu").self_test() < 1e-5
+
+
+def test_the_card_has_no_figures_of_the_source(made: Made, images: np.ndarray, tmp_path: Path) -> None:
+    assert Model(made[0], "cpu").card.figures == {"plain_auc": [0.9, 0.8, 1.0]}
+    assert made[2].figures == {}
+    measured = {"plain_auc": Interval(0.87654, 0.8, 0.9)}
+    assert quantise(Model(made[0], "cpu"), images, tmp_path / "m.onnx", figures=measured).figures == {
+        "plain_auc": (0.8765, 0.8, 0.9)
+    }
+
+
+def test_probabilities_and_heat_are_aligned_alike(
+    made: Made, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = {}
+    for name, (temperature, offsets) in {"as it was": (1.0, (0, 0, 0)), "aligned": (0.5, (0, 1.0, -2.0))}.items():
+        found = Calibration(temperature, offsets, 0.5, (0.5, 0.5))
+        monkeypatch.setattr(quantisation, "align_rounded", lambda *_, found=found: found)
+        quantise(Model(made[0], "cpu"), images, tmp_path / "m.onnx")
+        scores[name] = Model(tmp_path / "m.onnx", "cpu").predict(images[:8], heatmaps=True)
+    expected = found.probabilities(np.log(scores["as it was"].probabilities))
+    assert scores["aligned"].probabilities == pytest.approx(expected, abs=1e-5)
+    assert scores["aligned"].heatmaps[:, 0, 0] == pytest.approx(1 - expected[:, 0], abs=1e-5)  # of the only cell
 
 
 def test_scores_hardly_differ(made: Made, images: np.ndarray) -> None:
@@ -92,7 +118,7 @@ def test_only_the_networks_convolutions_have_weights_in_8_bits(made: Made) -> No
     restored = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in stored}
     users = [node for node in graph.node if restored & set(node.input)]
     assert {node.op_type for node in users} == {"Conv"}
-    assert len(users) == len([node for node in graph.node if node.op_type == "Conv"]) - 1  # the heatmap's
+    assert len(users) == len([node for node in graph.node if node.op_type == "Conv"]) - 2  # the first, the heatmap's
 
 
 def test_weights_have_seven_bits_unless_eight_are_asked_for(made: Made, images: np.ndarray, tmp_path: Path) -> None:
@@ -137,6 +163,26 @@ def test_the_command_tells_how_far_the_scores_are(
     assert "12 other pictures, half of them stressed" in result.output
     assert "trial-int8 0.1.0" in result.output
     assert Model(tmp_path / "new" / "m.onnx", "cpu").card.name == "trial-int8"
+
+
+def test_the_command_puts_what_it_measured_of_the_fit_into_the_card(
+    made: Made, make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(run: Path, samples: list, pixels: np.ndarray, size: int, *, reduce_range: bool) -> Changes:
+        assert (run, len(samples), len(pixels), size, reduce_range) == (tmp_path / "run", 12, 12, SIZE, False)
+        figure = Change(Interval(0.9, 0.8, 0.95), Interval(0.7, 0.6, 0.8), Interval(-0.2, -0.3, -0.1))
+        return Changes({"plain_auc": figure}, {"as it was": Likeness(0.99, 0.01, 0.1)})
+
+    monkeypatch.setattr(change, "measure", measure)
+    arguments = ["quantise", str(made[0]), "--data", str(make_dataset(2)), "--out", str(tmp_path / "m.onnx")]
+    result = CliRunner().invoke(app, [*arguments, "--run", str(tmp_path / "run"), "--no-reduce-range"])
+    assert result.exit_code == 0, result.output
+    assert Model(tmp_path / "m.onnx", "cpu").card.figures == {"plain_auc": [0.7, 0.6, 0.8]}
+    assert (
+        "| plain_auc | 0.900 (0.800 to 0.950) | 0.700 (0.600 to 0.800) | -0.2000 (-0.3000 to -0.1000) |"
+        in result.output
+    )
+    assert "| as it was | 0.9900 | 0.0100 | 0.100 |" in result.output
 
 
 def test_the_command_asks_for_a_model(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:

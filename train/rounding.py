@@ -1,0 +1,93 @@
+"""A graph with 8-bit convolutions."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime import quantization
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from pneumoscan.runtime import onnxruntime
+from train.cost import needed
+
+BATCH = 16
+BETWEEN = ("Add", "Clip", "Conv", "Relu")
+"""What is done in 8 bits. Clip and Relu cost nothing then: they become the range of their map. Depthwise convolutions
+are among them: one in float32 between maps in 8 bits has its weights rounded by ONNX Runtime, and not by channel."""
+
+
+def rounded(
+    model: onnx.ModelProto, output: str, images: NDArray[np.uint8], *, reduce_range: bool = True
+) -> onnx.ModelProto | None:
+    """A graph with 8-bit convolutions: static, weights by output channel, in the form QDQ.
+
+    Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
+    32 bits. Older ones with AVX2 or AVX-512 add pairs of them in 16 bits, which overflows in silence, so that the same
+    file scores otherwise there; weights of 7 bits cannot overflow, and are the same numbers everywhere.
+
+    Args:
+        model: in float32.
+        output: convolutions on the way to it are rounded.
+        images: uint8 [N, S, S] at its input size, to find the range of each map.
+        reduce_range: weights have 7 bits.
+
+    Returns:
+        None where there is nothing to round.
+    """
+    names = _convolutional(model, output)
+    if not names:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, quantised = (Path(folder) / name for name in ("source", "prepared", "quantised"))
+        onnx.save(model, source)
+        quant_pre_process(source, prepared, skip_optimization=True, skip_symbolic_shape=True)
+        quantization.quantize_static(
+            prepared,
+            quantised,
+            _Batches(images),
+            quant_format=quantization.QuantFormat.QDQ,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            per_channel=True,
+            reduce_range=reduce_range,
+            nodes_to_quantize=names,
+        )
+        return onnx.load(quantised)
+
+
+def run(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One output of a graph for pictures uint8 [N, S, S]."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
+    return np.concatenate([session.run([output], {"images": batch})[0] for batch in batches])
+
+
+class _Batches(quantization.CalibrationDataReader):
+    """Hands out pictures, a batch at a time."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self._starts = iter(range(0, len(images), BATCH))
+        self._images = images
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        """The next batch, or None after the last."""
+        start = next(self._starts, None)
+        return None if start is None else {"images": self._images[start : start + BATCH]}
+
+
+def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
+    """Names of the nodes that make maps [N, C, H, W] on the way to an output, after the first convolution.
+
+    That one sees a single channel, which is slower in 8 bits than in float32.
+    """
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    stored = {each.name for each in graph.initializer}
+    maps = {each.name for each in graph.value_info if len(each.type.tensor_type.shape.dim) == 4}
+    on_the_way = [node for node in needed(graph, [output]) if node.output[0] in maps]
+    second = [place for place, node in enumerate(on_the_way) if node.op_type == "Conv"][1:2] or [len(on_the_way)]
+    after = on_the_way[second[0] :]
+    if not any(node.op_type == "Conv" and node.input[1] in stored for node in after):
+        return []  # it has none, or they are in 8 bits already
+    return [node.name for node in after if node.op_type in BETWEEN]
