@@ -1,21 +1,41 @@
 """`pneumoscan` and `python -m pneumoscan`."""
 
+import os
 import sqlite3
 import sys
+from contextlib import suppress
 
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit, complain
+
+STOPPED = (Exit.HANGUP, Exit.INTERRUPTED, Exit.TERMINATED)
 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
     try:
         app(prog_name="pneumoscan")
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code in STOPPED:
+            _leave(end.code)
+        raise
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
         import tempfile
 
         complain(f"cannot keep temporary data in {tempfile.gettempdir()}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
+
+
+def _leave(code: int) -> None:
+    """Ends at once, without waiting for threads: what is finished has been written.
+
+    One may hang in a read, or wait for a lock: a signal can strike just when the main thread has taken that of a
+    future, which then nobody gives back.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # there is none, or it is closed
+            stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -365,6 +365,18 @@ class TestInterruption:
         assert json.loads(outputs[2].read_text()) == written
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
+    def test_waits_for_no_thread_that_hangs(self) -> None:
+        code = (
+            "import sys, threading\n"
+            "from pneumoscan import __main__ as program\n"
+            "threading.Thread(target=threading.Event().wait).start()\n"
+            "program.app = lambda **_: sys.exit(130)\n"
+            "print('what is finished', end='')\n"
+            "program.main()\n"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+        assert (result.returncode, result.stdout) == (Exit.INTERRUPTED, "what is finished")
+
     @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
     def test_by_a_hangup_does_not_happen_under_nohup(self, many: Many, tmp_path: Path, tiny_model: Path) -> None:
         output = tmp_path / "o.jsonl"

@@ -91,6 +91,14 @@ class Page:
     def prefer(self, theme: str, medium: str = "screen") -> None:
         features = [{"name": "prefers-color-scheme", "value": theme}]
         self.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until all colours are those that will stay: they change smoothly."""
+        self.chrome.execute_async_script(
+            "requestAnimationFrame(() => requestAnimationFrame(() =>"
+            " Promise.all(document.getAnimations().map(each => each.finished)).then(() => arguments[0]())))"
+        )
 
 
 @pytest.fixture
@@ -337,4 +345,5 @@ def test_nothing_keeps_people_from_using_the_page(pictured: Page, axe: str, them
 
     assert findings() == []
     pictured.click(".row")
+    pictured.settle()
     assert findings() == []
