@@ -118,6 +118,18 @@ def fit_calibration_of_folds(
     return calibrations
 
 
+def judge_out_of_fold(
+    logits: Logits, calibrations: Mapping[int, Calibration], folds: NDArray[np.integer]
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Probabilities of pneumonia [N] of logits [N, 3], each by the calibration of its fold, and verdicts, bool [N]."""
+    scores, verdicts = np.empty(len(logits)), np.empty(len(logits), bool)
+    for fold, calibration in calibrations.items():
+        here = folds == fold
+        scores[here] = calibration.pneumonia(logits[here])
+        verdicts[here] = scores[here] >= calibration.threshold
+    return scores, verdicts
+
+
 def out_of_fold_figures(
     logits: Mapping[str, Logits],
     targets: NDArray[np.intp],

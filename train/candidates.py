@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pneumoscan.model import Model, ModelError
 from pneumoscan.runtime import available_cores
 from train import dataset, stress
-from train.calibrate import Logits, fit_calibration_of_folds
+from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
 from train.dataset import CLASSES, Sample
 from train.errors import AuditError
 from train.graph import reader
@@ -77,12 +77,9 @@ def ask_fit(
     calibrations = fit_calibration_of_folds({name: logits[name] for name in FULL}, targets[pictures], folds[pictures])
     answers = {}
     for name, pictures in bench.items():
-        scores, thresholds = np.empty(len(pictures)), np.empty(len(pictures))
-        for fold, calibration in calibrations.items():
-            here = folds[pictures] == fold
-            scores[here], thresholds[here] = calibration.pneumonia(logits[name][here]), calibration.threshold
+        scores, verdicts = judge_out_of_fold(logits[name], calibrations, folds[pictures])
         viral = logits[name][:, 2] - logits[name][:, 1]
-        answers[name] = Answers(pictures, scores, scores >= thresholds, viral, folds[pictures])
+        answers[name] = Answers(pictures, scores, verdicts, viral, folds[pictures])
     return answers, identity
 
 

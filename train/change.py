@@ -17,7 +17,7 @@ from pneumoscan import metrics
 from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.align import align_rounded
-from train.calibrate import Calibration, Logits, fit_calibration_of_folds, specificity_at
+from train.calibrate import Calibration, Logits, fit_calibration_of_folds, judge_out_of_fold, specificity_at
 from train.candidates import FULL
 from train.dataset import CLASSES, Sample
 from train.errors import ExportError
@@ -36,6 +36,9 @@ OF_VERDICTS: dict[str, Callable[[NDArray[np.bool_], NDArray[np.bool_]], float]] 
     "sensitivity": lambda truth, verdicts: float(verdicts[truth].mean()),
     "specificity": lambda truth, verdicts: float((~verdicts[~truth]).mean()),
 }
+
+_Judged = Mapping[str, tuple[NDArray[np.floating], NDArray[np.bool_]]]
+"""By stress, probabilities of pneumonia and verdicts, [N]."""
 
 
 class Change(NamedTuple):
@@ -125,23 +128,26 @@ def compare(
         trained_on: by fold, logits [M, 3] before and after of pictures that its network was trained on.
         targets, folds, groups: [N], classes, folds in which the pictures were held out, and patients.
     """
+
+    def judge(logits: Mapping[str, Logits], calibrations: Mapping[int, Calibration]) -> _Judged:
+        return {name: judge_out_of_fold(each, calibrations, folds) for name, each in logits.items()}
+
     calibrations = fit_calibration_of_folds(before, targets, folds)
     aligned = {fold: align_rounded(calibrations[fold], *logits) for fold, logits in trained_on.items()}
-    reference = _judge(before, calibrations, folds)
+    reference = judge(before, calibrations)
     judged = {
-        "as it was": _judge(after, calibrations, folds),
-        "aligned": _judge(after, aligned, folds),
-        "fitted anew": _judge(after, fit_calibration_of_folds(after, targets, folds), folds),
+        "as it was": judge(after, calibrations),
+        "aligned": judge(after, aligned),
+        "fitted anew": judge(after, fit_calibration_of_folds(after, targets, folds)),
     }
-    truth, smaller = targets > 0, judged["aligned"]
+    truth = targets > 0
     figures = {}
     for name in before:
+        (scores, verdicts), (new_scores, new_verdicts) = reference[name], judged["aligned"][name]
         for key, of_scores in OF_SCORES.items():
-            figures[f"{name}_{key}"] = _paired(of_scores, truth, reference.scores[name], smaller.scores[name], groups)
+            figures[f"{name}_{key}"] = _paired(of_scores, truth, scores, new_scores, groups)
         for key, of_verdicts in OF_VERDICTS.items():
-            figures[f"{name}_{key}"] = _paired(
-                of_verdicts, truth, reference.verdicts[name], smaller.verdicts[name], groups
-            )
+            figures[f"{name}_{key}"] = _paired(of_verdicts, truth, verdicts, new_verdicts, groups)
     return Changes(figures, {how: _liken(reference, each) for how, each in judged.items()})
 
 
@@ -149,9 +155,8 @@ def to_markdown(found: Changes) -> str:
     """Two tables: of the figures, and of how like the probabilities are."""
     rows = ["| out of fold | float32 | 8 bits | difference |", "|---|---|---|---|"]
     for name, (before, after, difference) in found.figures.items():
-        cells = [f"{each.value:.3f} ({each.low:.3f} to {each.high:.3f})" for each in (before, after)]
-        cells.append("{:+.4f} ({:+.4f} to {:+.4f})".format(*difference))
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+        change = "{:+.4f} ({:+.4f} to {:+.4f})".format(*difference)
+        rows.append(f"| {name} | {before} | {after} | {change} |")
     rows += ["", "| 8 bits, calibration | same label | mean difference | largest |", "|---|---|---|---|"]
     rows += [
         f"| {how} | {each.same_label:.4f} | {each.mean:.4f} | {each.largest:.3f} |"
@@ -160,29 +165,9 @@ def to_markdown(found: Changes) -> str:
     return "\n".join(rows)
 
 
-class _Judged(NamedTuple):
-    """By stress, probabilities of pneumonia and whether they reach the threshold, [N]."""
-
-    scores: dict[str, NDArray[np.floating]]
-    verdicts: dict[str, NDArray[np.bool_]]
-
-
-def _judge(
-    logits: Mapping[str, Logits], calibrations: Mapping[int, Calibration], folds: NDArray[np.integer]
-) -> _Judged:
-    judged = _Judged({}, {})
-    for name, each in logits.items():
-        judged.scores[name], judged.verdicts[name] = np.empty(len(folds)), np.empty(len(folds), bool)
-        for fold, calibration in calibrations.items():
-            scores = calibration.pneumonia(each[folds == fold])
-            judged.scores[name][folds == fold] = scores
-            judged.verdicts[name][folds == fold] = scores >= calibration.threshold
-    return judged
-
-
 def _liken(one: _Judged, other: _Judged) -> Likeness:
-    differences = np.abs([one.scores[name] - other.scores[name] for name in one.scores])
-    same = np.mean([one.verdicts[name] == other.verdicts[name] for name in one.verdicts])
+    differences = np.abs([one[name][0] - other[name][0] for name in one])
+    same = np.mean([one[name][1] == other[name][1] for name in one])
     return Likeness(float(same), float(differences.mean()), float(differences.max()))
 
 
@@ -193,10 +178,8 @@ def _paired(
     after: NDArray[Any],
     groups: NDArray[np.str_],
 ) -> Change:
-    def values(at: NDArray[np.intp]) -> tuple[float, float, float]:
-        one, other = figure(truth[at], before[at]), figure(truth[at], after[at])
-        return one, other, other - one
-
-    low, high = np.nanpercentile([values(at) for at in metrics.resamples(groups)], (2.5, 97.5), axis=0)
-    found = values(np.arange(len(truth)))
-    return Change(*(Interval(*map(float, each)) for each in zip(found, low, high, strict=True)))
+    return Change(
+        metrics.bootstrap(lambda at: figure(truth[at], before[at]), groups),
+        metrics.bootstrap(lambda at: figure(truth[at], after[at]), groups),
+        metrics.bootstrap(lambda at: figure(truth[at], after[at]) - figure(truth[at], before[at]), groups),
+    )

@@ -15,8 +15,9 @@ import numpy as np
 import onnx
 
 from pneumoscan import models
+from pneumoscan.metrics import Interval
 from pneumoscan.model import Model, ModelError
-from pneumoscan.runtime import onnxruntime
+from pneumoscan.runtime import CPU_PROVIDER, start_session
 from train.errors import AuditError
 
 BATCH = 16
@@ -92,10 +93,7 @@ def to_markdown(found: Sequence[Cost]) -> str:
 
 
 def _figure(cost: Cost, key: str) -> str:
-    if key not in cost.figures:
-        return "-"
-    value, low, high = cost.figures[key]
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return str(Interval(*cost.figures[key])) if key in cost.figures else "-"
 
 
 def count(model: onnx.ModelProto) -> tuple[int, int]:
@@ -147,9 +145,7 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
 
 def _milliseconds(files: Sequence[Path], sizes: Sequence[int], repeats: int, batch: int) -> list[float]:
     """Processor time for one picture by each model."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    sessions = [onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"]) for file in files]
+    sessions = [start_session(file.read_bytes(), [CPU_PROVIDER]) for file in files]
     random = np.random.default_rng(0)
     batches = [random.integers(0, 256, (batch, size, size)).astype(np.uint8) for size in sizes]
     spent: list[list[float]] = [[] for _ in files]

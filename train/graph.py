@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pneumoscan.runtime import onnxruntime
+from pneumoscan.runtime import CPU_PROVIDER, onnxruntime
 from train.network import Network, Reading
 
 BATCH = 16
@@ -40,14 +40,20 @@ def reading_graph(network: Network, size: int) -> onnx.ModelProto:
 
 def graph_reader(graph: onnx.ModelProto) -> Read:
     """Runs a graph of `reading_graph`."""
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    ask = runner(graph, Seen._fields)
+    return lambda images: Seen(*ask(images))
 
-    def read(images: NDArray[np.uint8]) -> Seen:
+
+def runner(graph: onnx.ModelProto, outputs: Sequence[str]) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
+    """Gives the named outputs of a graph for pictures uint8 [N, S, S]."""
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=[CPU_PROVIDER])
+
+    def run(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         starts = range(0, len(images), BATCH)
-        batches = [session.run(list(Seen._fields), {"images": images[start : start + BATCH]}) for start in starts]
-        return Seen(*(np.concatenate(each) for each in zip(*batches, strict=True)))
+        batches = [session.run(list(outputs), {"images": images[start : start + BATCH]}) for start in starts]
+        return [np.concatenate(each) for each in zip(*batches, strict=True)]
 
-    return read
+    return run
 
 
 class _Reader(nn.Module):

@@ -23,7 +23,8 @@ from train.align import align_rounded
 from train.alter import ALTERATIONS, mild
 from train.calibrate import Calibration
 from train.errors import ExportError
-from train.rounding import BATCH, rounded, run
+from train.graph import runner
+from train.rounding import BATCH, rounded
 
 CALIBRATION = 256
 """Pictures by which the range of each map is found, plain and as many stressed."""
@@ -185,7 +186,7 @@ def _rescale_gate(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArr
         revealing.graph.output.append(
             onnx.helper.make_tensor_value_info(scaling.input[0], onnx.TensorProto.FLOAT, ["N", 2])
         )
-        quantiles.append(np.quantile(run(revealing, scaling.input[0], views), (0.5, 0.99), axis=0))
+        quantiles.append(np.quantile(runner(revealing, [scaling.input[0]])(views)[0], (0.5, 0.99), axis=0))
     stored = {each.name: each for each in model.graph.initializer}
     median, spread = (onnx.numpy_helper.to_array(stored[f"gate.{name}"]) for name in ("medians", "spreads"))
     goal = (quantiles[0] - median) / spread
@@ -203,7 +204,8 @@ def _realign(model: onnx.ModelProto, source: onnx.ModelProto, images: NDArray[np
         images: uint8 [N, S, S], such as both will scan.
     """
     before, after = (
-        np.log(np.maximum(run(each, "probabilities", images), np.finfo(np.float32).tiny)) for each in (source, model)
+        np.log(np.maximum(runner(each, ["probabilities"])(images)[0], np.finfo(np.float32).tiny))
+        for each in (source, model)
     )
     found = align_rounded(Calibration(1.0, (0.0, 0.0, 0.0), 0.5, (0.5, 0.5)), before, after)
     graph = onnx.shape_inference.infer_shapes(model).graph

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from pneumoscan.runtime import onnxruntime
 from train.cost import needed
 
 BATCH = 16
@@ -55,13 +54,6 @@ def rounded(
             nodes_to_quantize=names,
         )
         return onnx.load(quantised)
-
-
-def run(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """One output of a graph for pictures uint8 [N, S, S]."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-    return np.concatenate([session.run([output], {"images": batch})[0] for batch in batches])
 
 
 class _Batches(quantization.CalibrationDataReader):
