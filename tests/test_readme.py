@@ -262,7 +262,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("target", ["model", "accurate", "fast", "compare"])
+@pytest.mark.parametrize("target", ["model", "accurate", "teacher", "fast", "compare"])
 def test_make_says_where_the_pictures_must_be_named(target: str, installed: Path) -> None:
     result = subprocess.run(["make", target], cwd=installed, capture_output=True, text=True, check=False)
     assert result.returncode == 2
@@ -294,7 +294,9 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     card = Model(name, "cpu").card
     assert (options(export)["--name"], options(export)["--version"]) == (card.name, card.version)
     assert options(export)["--size"] == options(audit)["--size"] == str(card.input_size)
-    (line,) = re.findall(r"^Settings: (.*)\.$", models.file_of(name).with_name("CARD.md").read_text(), re.MULTILINE)
+    told = models.file_of(name).with_name("CARD.md").read_text()
+    assert ("--int8" in audit) == ("--int8" in export) == ("convolutions of the file are in 8 bits" in told)
+    (line,) = re.findall(r"^Settings: (.*)\.$", told, re.MULTILINE)
     settings = dict(pair.split(" ") for pair in line.split(", "))
     assert options(fit)["--network"] == settings["network"]
     for number in ("size", "epochs", "learning_rate"):
@@ -304,10 +306,11 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
 
 
-def test_make_model_makes_the_models_one_after_the_other_and_lets_the_first_teach_the_second(installed: Path) -> None:
-    first, second = steps("accurate", installed), steps("fast", installed)
-    assert steps("model", installed) == [*first, *second[1:]]  # the index is told once
-    assert options(second[1])["--teacher"] == options(first[1])["--run"]
+def test_make_model_fits_one_after_the_other_and_lets_the_first_two_teach_the_last(installed: Path) -> None:
+    accurate, teacher, fast = (steps(target, installed) for target in ("accurate", "teacher", "fast"))
+    assert steps("model", installed) == [*accurate, *teacher[1:], *fast[1:]]  # the index is told once
+    teachers = [value for name, value in pairwise(fast[1]) if name == "--teacher"]
+    assert teachers == [options(accurate[1])["--run"], options(teacher[1])["--run"]]
 
 
 def test_json_of_the_readme_fields_is_what_the_program_prints(demo_images: list[Path]) -> None:

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from train import dataset
 from train.dataset import CLASSES, Sample
-from train.errors import DatasetError, ExportError, TrainError
+from train.errors import DatasetError, TrainError
 from train.settings import NETWORKS
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
+Int8 = Annotated[
+    bool, typer.Option("--int8", help="Read the networks of a fit with convolutions in 8 bits: faster on CPUs.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,11 +77,13 @@ def fit(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     network: Annotated[str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")] = "lite0",
     teacher: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="A finished fit of the same pictures and folds, to learn from."),
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN", help="A finished fit of the same pictures and folds, to learn from; may be repeated."
+        ),
     ] = None,
     teacher_share: Annotated[
-        float, typer.Option(min=0, max=1, help="How much the teacher counts; the label has the rest.")
+        float, typer.Option(min=0, max=1, help="How much the teachers count; the label has the rest.")
     ] = 0.75,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
@@ -87,7 +92,7 @@ def fit(
     from train.fit import fit as run_fit
     from train.network import best_device
     from train.settings import Settings
-    from train.teacher import fingerprint, load_teacher
+    from train.teacher import fingerprint, load_teachers
 
     settings = Settings(
         size=size,
@@ -110,7 +115,7 @@ def fit(
         run,
         device=best_device() if device == "auto" else device,
         resume=resume,
-        teacher=load_teacher(teacher, samples, pixels, settings) if teacher else None,
+        teacher=load_teachers(teacher, samples, pixels, settings) if teacher else None,
     )
 
 
@@ -144,6 +149,7 @@ def audit(
     ],
     data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
     size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = 224,
+    int8: Int8 = False,
     limit: Annotated[
         int | None, typer.Option(min=100, help="Only about so many pictures, whole patients, for a quick try.")
     ] = None,
@@ -163,7 +169,7 @@ def audit(
 
     samples, pixels = _training_data(data)
     original_sizes = shortcuts.read_sizes(samples, sizes)
-    audits = [run_audit(candidate, samples, pixels, size, limit) for candidate in candidates]
+    audits = [run_audit(candidate, samples, pixels, size, limit, int8=int8) for candidate in candidates]
     pictures = draw(samples, limit)
     baselines = shortcuts.shortcuts([samples[each] for each in pictures], pixels[pictures], original_sizes[pictures])
     counts = len(pictures), len(draw(samples, min(SAMPLE, len(pictures))))
@@ -193,6 +199,7 @@ def export(
     run: Run = Path("runs/lite0"),
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
+    int8: Int8 = False,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
     version: Annotated[str, typer.Option(help="Of the model.")] = "2.0.0",
     source: Annotated[
@@ -219,6 +226,7 @@ def export(
         run,
         out,
         size=size,
+        int8=int8,
         name=name,
         version=version,
         source=source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}."),
@@ -231,47 +239,6 @@ def export(
     typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
     typer.echo(f"outlier threshold {card.outlier_threshold}, unfamiliar threshold {card.unfamiliar_threshold}")
     typer.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_name('CARD.md')}")
-
-
-@app.command()
-def quantise(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A shipped model, or an ONNX file.")],
-    data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
-    out: Annotated[Path, typer.Option(help="The model file with 8-bit convolutions.")],
-    reduce_range: Annotated[
-        bool, typer.Option(help="Weights of 7 bits, which score the same on processors without VNNI.")
-    ] = True,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RUN", help="The fit that the model was exported from: measures it in 8 bits, out of fold."
-        ),
-    ] = None,
-) -> None:
-    """Write a model with 8-bit convolutions, and print how far its scores are from those before. On the CPU."""
-    from pneumoscan.model import Model, ModelError
-    from train import change
-    from train import quantise as quantisation
-
-    try:
-        source = Model(model, "cpu")
-    except ModelError as error:
-        raise ExportError(str(error)) from error
-    samples, pixels = _training_data(data)
-    calibrating, others = quantisation.sample(pixels, source.card.input_size)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    measured = change.measure(run, samples, pixels, source.card.input_size, reduce_range=reduce_range) if run else None
-    figures = {name: after for name, (_, after, _) in measured.figures.items()} if measured else None
-    card = quantisation.quantise(source, calibrating, out, reduce_range=reduce_range, figures=figures)
-    found = quantisation.compare(source, Model(out, "cpu"), others)
-    typer.echo(f"{len(others):,} other pictures, half of them stressed; difference of the probability of pneumonia:")
-    typer.echo(f"  largest {found.largest:.4f}, mean {found.mean:.5f}")
-    typer.echo(f"  same label {found.same_label:.4f}, same review {found.same_review:.4f}, ", nl=False)
-    typer.echo(f"same refusal {found.same_refusal:.4f}")
-    typer.echo("  refused when altered: {:.4f} before, {:.4f} now".format(*found.refused))
-    if measured:
-        typer.echo(change.to_markdown(measured))
-    typer.echo(f"wrote {out} ({card.name} {card.version}, {out.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()

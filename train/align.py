@@ -7,50 +7,35 @@ trained on.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from train.calibrate import Calibration, Logits
-from train.candidates import FULL, ask_each, load_reader
+from train.candidates import FULL, ask_each
+from train.fitted import Fitted
 
 PICTURES = 1000
 """About so many training pictures are compared, each plain and stressed."""
 QUANTILES = np.linspace(0.005, 0.995, 100)
 
 
-def align_shipped(
-    calibration: Calibration,
-    run: Path,
-    pixels: NDArray[np.uint8],
-    targets: NDArray[np.intp],
-    folds: NDArray[np.integer],
-    size: int,
-    identity: dict[str, object],
-) -> Calibration:
-    """The calibration of the network on everything, from that of the folds' networks.
-
-    Args:
-        calibration: fitted on the out-of-fold logits.
-        run: folder of a finished fit.
-        pixels, targets, folds: uint8 [N, H, W], classes [N], and the fold in which each picture was held out, [N].
-        size: side at which pictures are scanned.
-        identity: of the fit.
-    """
-    some = np.unique(np.linspace(0, len(pixels) - 1, min(PICTURES, len(pixels))).astype(int))
+def align_shipped(calibration: Calibration, fit: Fitted) -> Calibration:
+    """The calibration of the network on everything, from that of the folds' networks, fitted on out-of-fold logits."""
+    some = np.unique(np.linspace(0, len(fit.pixels) - 1, min(PICTURES, len(fit.pixels))).astype(int))
 
     def said(part: str, pictures: NDArray[np.intp]) -> Logits:
-        views = ask_each(load_reader(run, part, size, identity), pixels, dict.fromkeys(FULL, pictures), size, part)
+        read = fit.reader(part)
+        views = ask_each(lambda images: read(images).logits, fit.pixels, dict.fromkeys(FULL, pictures), fit.size, part)
         return np.concatenate([views[name] for name in FULL])
 
     of_folds, classes = [], []
-    for fold in np.unique(folds):
-        trained_on = some[folds[some] != fold]
+    for fold in np.unique(fit.folds):
+        trained_on = np.intersect1d(some, fit.trained_on(f"fold{fold}"))
         of_folds.append(said(f"fold{fold}", trained_on))
-        classes.append(np.tile(targets[trained_on], len(FULL)))
-    return align(calibration, of_folds, classes, said("all", some), np.tile(targets[some], len(FULL)))
+        classes.append(np.tile(fit.targets[trained_on], len(FULL)))
+    return align(calibration, of_folds, classes, said("all", some), np.tile(fit.targets[some], len(FULL)))
 
 
 def align(
@@ -83,17 +68,6 @@ def align(
 
     start = np.array([np.log(calibration.temperature), *calibration.offsets[1:]])
     return candidate(minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9}).x)
-
-
-def align_rounded(calibration: Calibration, before: Logits, after: Logits) -> Calibration:
-    """The calibration of a network whose numbers were rounded, from that of the network before.
-
-    Args:
-        calibration: of the network before.
-        before, after: logits [M, 3] of the same pictures. Their classes are what was said before: no labels are needed.
-    """
-    classes = calibration.probabilities(before).argmax(1)
-    return align(calibration, [before], [classes], after, classes)
 
 
 def _quantiles(calibration: Calibration, logits: Logits, classes: NDArray[np.intp]) -> NDArray[np.floating]:

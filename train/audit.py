@@ -18,6 +18,7 @@ from train.calibrate import specificity_at
 from train.candidates import FULL, Answers, Positions, ask_fit, ask_model
 from train.dataset import CLASSES, Sample
 from train.errors import AuditError
+from train.fitted import open_fit
 from train.texture import find_soft
 
 SAMPLE = 1500
@@ -52,7 +53,7 @@ class Audit:
     Attributes:
         name: as it was given on the command line.
         held_out: False when the candidate was trained on these very pictures.
-        identity: of the fit (see `train.settings.identify`), or name, version and digest of a model file.
+        identity: of the fit as it is read (see `train.fitted.Fitted`), or name, version and digest of a model file.
         figures: by stress, and for those of `FULL` also with no other normal pictures than soft ones (see
             `train.texture.find_soft`), then by name: auc, auc_within (see `auc_within`), auc_change (against plain on
             the same pictures), slope (see `discrimination_slope`), sensitivity, specificity,
@@ -76,6 +77,8 @@ def audit(
     size: int,
     limit: int | None = None,
     sample: int = SAMPLE,
+    *,
+    int8: bool = False,
 ) -> Audit:
     """Scores a candidate and works out its figures.
 
@@ -86,6 +89,7 @@ def audit(
         size: side at which the networks of a fit are scored; a file knows its own.
         limit: about so many pictures in all, whole patients drawn at random; None for all.
         sample: about so many of these for all stresses but `FULL`.
+        int8: whether the networks of a fit have convolutions in 8 bits (see `train.rounding`).
 
     Raises:
         AuditError: no such candidate, a file of another contract, or a class without pictures.
@@ -101,7 +105,8 @@ def audit(
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
     if candidate.is_dir():
         held_out = True
-        answers, identity = ask_fit(candidate, samples, pixels, bench, size)
+        fit = open_fit(candidate, samples, pixels, size, int8=int8)
+        answers, identity = ask_fit(fit, bench), fit.scanned
     else:
         answers, model = ask_model(candidate, pixels, bench)
         held_out = model.card.data_sha256 != dataset.digest(samples, pixels)

@@ -10,13 +10,12 @@ from tqdm import tqdm
 
 from pneumoscan.model import Model, ModelError
 from pneumoscan.runtime import available_cores
-from train import dataset, stress
+from train import stress
 from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
-from train.dataset import CLASSES, Sample
+from train.dataset import CLASSES
 from train.errors import AuditError
-from train.graph import reader
-from train.settings import identify
-from train.validate import STRESS_SEED, load_network, load_settings
+from train.fitted import Fitted
+from train.validate import STRESS_SEED
 
 FULL = ("plain", "stressed")
 """Stresses that a fit is calibrated on; these are scored on all pictures, the others on a sample."""
@@ -49,72 +48,54 @@ class Answers:
         return Answers(*(getattr(self, each.name)[kept] for each in fields(self)))
 
 
-def ask_fit(
-    run: Path, samples: list[Sample], pixels: NDArray[np.uint8], bench: Mapping[str, Positions], size: int
-) -> tuple[dict[str, Answers], dict[str, object]]:
+def ask_fit(fit: Fitted, bench: Mapping[str, Positions]) -> dict[str, Answers]:
     """What a fit says: of every picture the network that did not train on its patient, calibrated on the other folds.
 
     Args:
-        run: folder of a finished fit.
-        samples: N pictures' labels and groups.
-        pixels: uint8 [N, H, W], as training keeps them (see `train.dataset`).
+        fit: finished.
         bench: by stress, the ascending positions of the pictures to score; the same ones under each of `FULL`, on which
             the calibrations are fitted.
-        size: side at which pictures are scanned.
-
-    Returns:
-        The answers by stress, and the identity of the fit (see `train.settings.identify`).
 
     Raises:
         FitError: not finished, or made from other pictures or patients.
     """
-    settings = load_settings(run)
-    folds = dataset.assign_folds(samples, settings.folds, settings.seed)
-    identity = identify(samples, pixels, settings, folds)
-    logits = held_out_logits(run, range(settings.folds), folds, pixels, bench, size, identity)
+    logits = held_out_logits(fit, range(fit.settings.folds), bench)
     pictures = bench["plain"]
-    targets = np.array([sample.target for sample in samples])
-    calibrations = fit_calibration_of_folds({name: logits[name] for name in FULL}, targets[pictures], folds[pictures])
+    calibrations = fit_calibration_of_folds(
+        {name: logits[name] for name in FULL}, fit.targets[pictures], fit.folds[pictures]
+    )
     answers = {}
     for name, pictures in bench.items():
-        scores, verdicts = judge_out_of_fold(logits[name], calibrations, folds[pictures])
+        scores, verdicts = judge_out_of_fold(logits[name], calibrations, fit.folds[pictures])
         viral = logits[name][:, 2] - logits[name][:, 1]
-        answers[name] = Answers(pictures, scores, verdicts, viral, folds[pictures])
-    return answers, identity
+        answers[name] = Answers(pictures, scores, verdicts, viral, fit.folds[pictures])
+    return answers
 
 
-def held_out_logits(
-    run: Path,
-    scored: Iterable[int],
-    folds: NDArray[np.integer],
-    pixels: NDArray[np.uint8],
-    bench: Mapping[str, Positions],
-    size: int,
-    identity: dict[str, object],
-) -> dict[str, Logits]:
-    """Logits [M, 3] by stress, of each picture by the network of its fold; arguments as of `ask_fit`.
+def held_out_logits(fit: Fitted, scored: Iterable[int], bench: Mapping[str, Positions]) -> dict[str, Logits]:
+    """Logits [M, 3] by stress, of each picture by the network of its fold; `bench` as of `ask_fit`.
 
-    `folds` [N] is where each picture of the data was held out, and `scored` names the folds of those in the bench.
+    `scored` names the folds of the pictures in the bench; those of others need not be finished.
     """
     logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
     for fold in scored:
-        ask = load_reader(run, f"fold{fold}", size, identity)
-        held_out = {name: pictures[folds[pictures] == fold] for name, pictures in bench.items()}
-        for name, answer in ask_each(ask, pixels, held_out, size, f"{run} fold{fold}").items():
-            logits[name][folds[bench[name]] == fold] = answer
+        read = fit.reader(f"fold{fold}")
+        held_out = {name: pictures[fit.folds[pictures] == fold] for name, pictures in bench.items()}
+        answers = ask_each(lambda images: read(images).logits, fit.pixels, held_out, fit.size, f"{fit.run} fold{fold}")  # noqa: B023
+        for name, answer in answers.items():
+            logits[name][fit.folds[bench[name]] == fold] = answer
     return logits
-
-
-def load_reader(run: Path, part: str, size: int, identity: dict[str, object]) -> Callable[[NDArray[np.uint8]], Logits]:
-    """The logits of a network of a fit."""
-    read = reader(load_network(run, part, size, identity), size)
-    return lambda images: read(images).logits
 
 
 def ask_model(
     path: Path, pixels: NDArray[np.uint8], bench: Mapping[str, Positions]
 ) -> tuple[dict[str, Answers], Model]:
-    """What a model file says, with its own threshold; and the model. Arguments as of `ask_fit`.
+    """What a model file says, with its own threshold; and the model.
+
+    Args:
+        path: of the file.
+        pixels: uint8 [N, H, W], as training keeps them (see `train.dataset`).
+        bench: as of `ask_fit`.
 
     Raises:
         AuditError: no such file, or not of the contract.

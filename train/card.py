@@ -11,6 +11,7 @@ from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
 from train.fit import BLINDING
+from train.fitted import RANGES
 from train.network import describe
 from train.settings import Settings
 
@@ -56,7 +57,7 @@ are stretched to a square, as the training copies were, and scanned at {input_si
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}{rounded}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -145,8 +146,14 @@ pneumonias, which are rare in these data, count more."""
 
 TAUGHT = """
 
-The network learned from a larger one (distillation): {share:.0%} of each target is what that one says of the same view, the rest
-its label. Each fold was taught by a network that had not seen its held-out patients either."""
+The network learned from larger ones (distillation; teachers: {teachers}): {share:.0%} of each target is what they say of the same
+view, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
+all networks of the same fits; each batch by one of them, drawn at random."""
+
+ROUNDED = """
+
+The convolutions of the file are in 8 bits (weights of 7, by channel). So were those of the folds' networks when they were
+calibrated and measured, with ranges of maps found on {ranges} of the pictures that each was trained on."""
 
 
 def write_card(
@@ -156,12 +163,13 @@ def write_card(
     source: str,
     path: Path,
     *,
+    int8: bool = False,
     audit: str = "",
     candidates: str = "",
 ) -> None:
     """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences.
 
-    `audit` and `candidates` are sections of their own (see `train.report.to_markdown` and `train.compare.to_section`), or
+    `int8` tells whether its convolutions are in 8 bits; `audit` and `candidates` are sections of their own (see `train.report.to_markdown` and `train.compare.to_section`), or
     nothing. The card shows `curves.png` beside it (see `train.curves`).
     """
     counts = Counter(CLASSES[sample.target] for sample in samples)
@@ -176,7 +184,10 @@ def write_card(
         network=describe(settings.network),
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
         + (BALANCED if settings.balance_texture else ""),
-        taught=TAUGHT.format(share=settings.teacher_share) if settings.teacher_share else "",
+        taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")))
+        if settings.teacher_share
+        else "",
+        rounded=ROUNDED.format(ranges=RANGES) if int8 else "",
         train_size=settings.size,
         folds=settings.folds,
         epochs=settings.epochs,

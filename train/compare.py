@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval
-from train import dataset
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
 from train.dataset import Sample
 from train.errors import AuditError
 from train.fit import fit
-from train.settings import Settings, identify
+from train.fitted import Fitted
+from train.settings import Settings
 
 BASE = Settings(size=128, epochs=3, blinding_epochs=0)
 SCANNED = 1.4
@@ -86,14 +86,10 @@ def compare(
 def _figures(
     samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, out: Path, folds: int
 ) -> dict[str, Interval]:
-    fold_of = dataset.assign_folds(samples, settings.folds, settings.seed)
-    identity = identify(samples, pixels, settings, fold_of)
-    size = round(settings.size * SCANNED / 32) * 32
-    pictures = np.flatnonzero(fold_of < folds)
-    logits = held_out_logits(out, range(folds), fold_of, pixels, dict.fromkeys(VIEWS, pictures), size, identity)
-    targets = np.array([samples[each].target for each in pictures])
-    groups = np.array([samples[each].group for each in pictures])
-    return figures_of(logits, targets, groups, fold_of[pictures])
+    fitted = Fitted(out, settings, samples, pixels, round(settings.size * SCANNED / 32) * 32)
+    pictures = np.flatnonzero(fitted.folds < folds)
+    logits = held_out_logits(fitted, range(folds), dict.fromkeys(VIEWS, pictures))
+    return figures_of(logits, fitted.targets[pictures], fitted.groups[pictures], fitted.folds[pictures])
 
 
 def figures_of(

@@ -1,6 +1,8 @@
 """The ONNX file of a finished fit: calibrated, self-describing, and proven to score as the trained network does."""
 
 import base64
+from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -19,11 +21,14 @@ from train.calibrate import SENSITIVITY, Calibration
 from train.dataset import CLASSES
 from train.errors import ExportError
 from train.gate import Gate, Limits
-from train.graph import to_onnx
+from train.gate import score as of_textures
+from train.graph import graph_reader, reading_graph, to_onnx
 from train.network import Network
+from train.rounding import rounded
 
+OUTPUTS = ("probabilities", "heatmap", "outlier_score")
 TOLERANCE = 1e-4
-"""Largest difference allowed between ONNX Runtime and PyTorch, in any probability or heatmap cell, or as a share of any
+"""Largest difference allowed between the file and the network, in any probability or heatmap cell, or as a share of any
 outlier score above 1."""
 BATCHES = (1, 7, 32)
 LICENCE = "Apache-2.0. Network: {origin}, Apache-2.0. Training data: {source}"
@@ -64,6 +69,7 @@ def export(
     images: NDArray[np.uint8],
     path: Path,
     *,
+    ranging: NDArray[np.uint8] | None = None,
     name: str,
     version: str,
     data_sha256: str,
@@ -78,6 +84,8 @@ def export(
         figures: validation figures for the card.
         images: uint8 [32 or more, S, S], real pictures at scanning size to compare on.
         path: the `.onnx` file.
+        ranging: pictures uint8 [N, S, S] by which the ranges of maps are found, for convolutions in 8 bits; then
+            calibration and gate are of a network read so.
         name, version: of the model.
         data_sha256: digest of the training data.
         origin: of the network, a phrase (see `train.network.describe`).
@@ -87,13 +95,10 @@ def export(
         The card that went into the file.
 
     Raises:
-        ExportError: ONNX Runtime and PyTorch differ by more than `TOLERANCE`.
+        ExportError: the file and the network differ by more than `TOLERANCE`.
     """
     scorer = Scorer(network, calibration, gate).eval()
     size = images.shape[1]
-    golden = _golden_pictures(size)
-    with torch.inference_mode():
-        expected = scorer(torch.from_numpy(golden))[0].numpy()
     card = Card(
         name=name,
         version=version,
@@ -112,36 +117,75 @@ def export(
             key: (round(figure.value, 4), round(figure.low, 4), round(figure.high, 4))
             for key, figure in figures.items()
         },
-        golden=tuple(
-            {"png": _png(picture), "probabilities": [round(float(p), 6) for p in probabilities]}
-            for picture, probabilities in zip(golden, expected, strict=True)
-        ),
+        golden=(),
     )
-    model = to_onnx(scorer, size, ["probabilities", "heatmap", "outlier_score"])
-    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(model, full_check=True)
+    model = to_onnx(scorer, size, list(OUTPUTS))
     partial = path.with_name(f".{path.name}.partial")
-    onnx.save(model, partial)
-    _compare(scorer, partial, images)
+    card = _write(model, card, _in_pytorch(scorer), images, partial)
+    if ranging is not None:
+        model = rounded(model, "probabilities", ranging)
+        card = _write(model, card, _in_int8(network, calibration, gate, ranging), images, partial)
     partial.replace(path)
     return card
 
 
-def _compare(scorer: Scorer, path: Path, images: NDArray[np.uint8]) -> None:
-    """Holds the file, as scanning loads it, against PyTorch on real pictures in several batch sizes."""
+Score = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.floating]]]
+"""From pictures uint8 [N, S, S] to outputs of the file, by name."""
+
+
+def _in_pytorch(scorer: Scorer) -> Score:
+    def score(images: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
+        with torch.inference_mode():
+            outputs = scorer(torch.from_numpy(images))
+        return {name: each.numpy() for name, each in zip(OUTPUTS, outputs, strict=True)}
+
+    return score
+
+
+def _in_int8(network: Network, calibration: Calibration, gate: Gate, ranging: NDArray[np.uint8]) -> Score:
+    """What calibration and gate were fitted on (see `train.fitted.Fitted.reader`); it has no heatmap."""
+    read = graph_reader(rounded(reading_graph(network, ranging.shape[1]), "logits", ranging))
+
+    def score(images: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
+        seen = read(images)
+        return {
+            "probabilities": calibration.probabilities(seen.logits),
+            "outlier_score": of_textures(gate, seen.texture),
+        }
+
+    return score
+
+
+def _write(model: onnx.ModelProto, card: Card, score: Score, images: NDArray[np.uint8], path: Path) -> Card:
+    """Writes the file, holds it against what is to be scored, and returns the card with its golden pictures."""
+    golden = _golden_pictures(card.input_size)
+    card = replace(
+        card,
+        golden=tuple(
+            {"png": _png(picture), "probabilities": [round(float(p), 6) for p in probabilities]}
+            for picture, probabilities in zip(golden, score(golden)["probabilities"], strict=True)
+        ),
+    )
+    onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    _compare(score, path, images)
+    return card
+
+
+def _compare(score: Score, path: Path, images: NDArray[np.uint8]) -> None:
+    """Holds the file, as scanning loads it, against what it must score, on real pictures in several batch sizes."""
     model = Model(path, "cpu")
     for count in BATCHES:
         batch = images[:count]
-        with torch.inference_mode():
-            probabilities, heatmap, outlier = (output.numpy() for output in scorer(torch.from_numpy(batch)))
-        predicted = model.predict(batch)
-        difference = max(
-            np.abs(predicted.probabilities - probabilities).max(),
-            np.abs(model.heatmap(batch) - heatmap).max(),
-            np.abs((predicted.outlier_scores - outlier) / np.maximum(np.abs(outlier), 1)).max(),
-        )
-        if not difference <= TOLERANCE:
-            raise ExportError(f"ONNX Runtime and PyTorch differ by {difference:.2g} on a batch of {count}")
+        predicted = model.predict(batch, heatmaps=True)
+        found = dict(zip(OUTPUTS, (predicted.probabilities, predicted.heatmaps, predicted.outlier_scores), strict=True))
+        for name, expected in score(batch).items():
+            difference = (np.abs(np.asarray(found[name]) - expected) / np.maximum(np.abs(expected), 1)).max()
+            if not difference <= TOLERANCE:
+                raise ExportError(
+                    f"{name} of the file and of the network differ by {difference:.2g} on a batch of {count}"
+                )
     if not model.self_test() <= TOLERANCE:
         raise ExportError("the file fails its own self-test")
 

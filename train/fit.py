@@ -35,8 +35,8 @@ BLINDING_RATE = 0.3
 """Learning rate at their beginning, as a share of the peak; half a cosine leads to zero."""
 
 
-Teach = Callable[[Tensor], Tensor]
-"""From views float [N, S, S] to class probabilities [N, C]."""
+Teach = Callable[[Tensor, torch.Generator], Tensor]
+"""From views float [N, S, S] to class probabilities [N, C]; the generator is for what is drawn at random."""
 
 
 def parts(folds: int) -> list[str]:
@@ -190,7 +190,7 @@ def make_views(
     images = swap_frames(images, settings.foreign_frames, generator)
     views = augment(images, settings.size, generator, settings.crop_area)
     if teach:
-        taught = goals.sum(1, keepdim=True) * teach(views)
+        taught = goals.sum(1, keepdim=True) * teach(views, generator)
         goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
     if settings.detail:
         views = change_detail(views, settings.detail, generator)

@@ -11,14 +11,13 @@ from train.align import align_shipped
 from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
 from train.card import write_card
 from train.curves import draw_curves
-from train.dataset import Sample, assign_folds, resize
+from train.dataset import Sample, resize
 from train.export import export
 from train.fit import parts
+from train.fitted import open_fit
 from train.gate import fit_gate, fit_limits, judge
-from train.graph import reader
 from train.network import describe
-from train.settings import identify
-from train.validate import load_network, load_settings, out_of_fold
+from train.validate import out_of_fold
 
 KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
@@ -26,6 +25,8 @@ KERMANY = (
     "5 years, anterior-posterior views, one hospital. The official `test` folder was not used for anything."
 )
 """Source of the published data set, in either copy."""
+
+
 COMPARED = 32
 """Pictures on which the file is held against the trained network."""
 
@@ -37,6 +38,7 @@ def release(
     out: Path,
     *,
     size: int,
+    int8: bool = False,
     name: str,
     version: str,
     source: str,
@@ -50,6 +52,7 @@ def release(
         run: folder of the finished fit.
         out: the `.onnx` file.
         size: side at which pictures are scanned, in pixels.
+        int8: whether its convolutions are in 8 bits (see `train.rounding`), as then are those of the folds.
         name, version: of the model.
         source: of the pictures, with their licence; sentences.
         audit: what `train audit --json` wrote of this fit, for the card.
@@ -63,35 +66,42 @@ def release(
         AuditError: `audit` or `comparison` is no such file, or of another fit.
         ExportError: the file does not score as the trained network does.
     """
-    settings = load_settings(run)
-    folds = assign_folds(samples, settings.folds, settings.seed)
-    identity = identify(samples, pixels, settings, folds)
-    section = report.to_markdown(audit, identity) if audit else ""
+    fit = open_fit(run, samples, pixels, size, int8=int8)
+    section = report.to_markdown(audit, fit.scanned) if audit else ""
     candidates = compare.to_section(comparison) if comparison else ""
-    network = load_network(run, "all", size, identity)
-    logits, sound, altered = out_of_fold(run, pixels, folds, size, identity)
-    targets = np.array([sample.target for sample in samples])
-    groups = np.array([sample.group for sample in samples])
-    unfamiliar, gate_figures = judge(sound, altered, folds)
-    figures = out_of_fold_figures(logits, targets, folds, groups, {kind: unfamiliar[kind] for kind in logits})
-    of_folds = fit_calibration(np.concatenate(list(logits.values())), np.tile(targets, len(logits)))
-    calibration = align_shipped(of_folds, run, pixels, targets, folds, size, identity)
-    some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
+    logits, sound, altered = out_of_fold(fit)
+    unfamiliar, gate_figures = judge(sound, altered, fit.folds)
+    figures = out_of_fold_figures(
+        logits, fit.targets, fit.folds, fit.groups, {kind: unfamiliar[kind] for kind in logits}
+    )
+    of_folds = fit_calibration(np.concatenate(list(logits.values())), np.tile(fit.targets, len(logits)))
+    calibration = align_shipped(of_folds, fit)
     out.parent.mkdir(parents=True, exist_ok=True)
+    some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
     card = export(
-        network,
+        fit.network("all"),
         calibration,
-        fit_gate(reader(network, size), resize(pixels, size)),
+        fit_gate(fit.reader("all"), resize(pixels, size)),
         fit_limits(sound),
         figures | gate_figures,
         resize(pixels[some], size),
         out,
+        ranging=fit.ranging("all") if int8 else None,
         name=name,
         version=version,
-        data_sha256=str(identity["data"]),
-        origin=describe(settings.network),
+        data_sha256=str(fit.identity["data"]),
+        origin=describe(fit.settings.network),
         source=source,
     )
-    draw_curves(run, parts(settings.folds), out.with_name("curves.png"))
-    write_card(card, settings, samples, source, out.with_name("CARD.md"), audit=section, candidates=candidates)
+    draw_curves(run, parts(fit.settings.folds), out.with_name("curves.png"))
+    write_card(
+        card,
+        fit.settings,
+        samples,
+        source,
+        out.with_name("CARD.md"),
+        int8=int8,
+        audit=section,
+        candidates=candidates,
+    )
     return card, calibration

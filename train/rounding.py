@@ -10,6 +10,7 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from train.cost import needed
+from train.errors import ExportError
 
 BATCH = 16
 BETWEEN = ("Add", "Clip", "Conv", "Relu")
@@ -17,27 +18,24 @@ BETWEEN = ("Add", "Clip", "Conv", "Relu")
 are among them: one in float32 between maps in 8 bits has its weights rounded by ONNX Runtime, and not by channel."""
 
 
-def rounded(
-    model: onnx.ModelProto, output: str, images: NDArray[np.uint8], *, reduce_range: bool = True
-) -> onnx.ModelProto | None:
+def rounded(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> onnx.ModelProto:
     """A graph with 8-bit convolutions: static, weights by output channel, in the form QDQ.
 
     Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
     32 bits. Older ones with AVX2 or AVX-512 add pairs of them in 16 bits, which overflows in silence, so that the same
-    file scores otherwise there; weights of 7 bits cannot overflow, and are the same numbers everywhere.
+    file would score otherwise there. Weights have 7 bits, which cannot overflow: the same numbers everywhere.
 
     Args:
         model: in float32.
         output: convolutions on the way to it are rounded.
         images: uint8 [N, S, S] at its input size, to find the range of each map.
-        reduce_range: weights have 7 bits.
 
-    Returns:
-        None where there is nothing to round.
+    Raises:
+        ExportError: there is no convolution in float32.
     """
     names = _convolutional(model, output)
     if not names:
-        return None
+        raise ExportError("the network has no convolutions in float32")
     with tempfile.TemporaryDirectory() as folder:
         source, prepared, quantised = (Path(folder) / name for name in ("source", "prepared", "quantised"))
         onnx.save(model, source)
@@ -50,7 +48,7 @@ def rounded(
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
-            reduce_range=reduce_range,
+            reduce_range=True,
             nodes_to_quantize=names,
         )
         return onnx.load(quantised)

@@ -38,7 +38,7 @@ class Settings:
         balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
         network: one of `NETWORKS`.
         teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
-        teacher: digest of the teacher (see `train.teacher`), empty for none.
+        teacher: digests of the teachers (see `train.teacher.fingerprint`), empty for none.
         seed: of folds, order, augmentation and dropout.
     """
 

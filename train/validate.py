@@ -1,55 +1,19 @@
 """Out of fold: what each fold's network and gate say of the patients that they never saw."""
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from train.alter import ALTERATIONS, mild
 from train.dataset import resize
-from train.errors import FitError
+from train.fitted import Fitted
 from train.gate import Scores, fit_gate, score
-from train.graph import reader
-from train.network import Network
-from train.settings import Settings, check_identity
 from train.stress import stress
 
 STRESS_SEED = 20180222
 ALTERED_EVERY = 8
 """One held-out picture in so many is altered, each in every way: their rates need no more."""
-
-
-def load_settings(run: Path) -> Settings:
-    """The settings of a finished fit.
-
-    Raises:
-        FitError: not finished.
-    """
-    return Settings(**_load(run, "all")["settings"])
-
-
-def load_network(run: Path, part: str, size: int, identity: dict[str, object]) -> Network:
-    """A finished network of a fit, for pictures of `size`, in evaluation mode on the CPU.
-
-    Raises:
-        FitError: not finished, or of another identity (see `train.settings.identify`): of other pictures, or with other
-            patients held out.
-    """
-    saved = _load(run, part)
-    check_identity(saved, identity, run / part)
-    network = Network(size, pretrained=False, network=saved["settings"]["network"])
-    network.load_state_dict(saved["weights"])
-    return network.eval()
-
-
-def _load(run: Path, part: str) -> dict[str, Any]:
-    path = run / part / "weights.pt"
-    if not path.exists():
-        raise FitError(f"{path} is missing; run or resume the fit first")
-    saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return saved
 
 
 class OutOfFold(NamedTuple):
@@ -67,26 +31,17 @@ class OutOfFold(NamedTuple):
     altered: dict[str, Scores]
 
 
-def out_of_fold(
-    run: Path, pixels: NDArray[np.uint8], folds: NDArray[np.int64], size: int, identity: dict[str, object]
-) -> OutOfFold:
-    """Asks the network and fits the gate of every fold.
-
-    Args:
-        run: folder of a finished fit.
-        pixels: uint8 [N, H, W], at the size that training kept them.
-        folds: int64 [N], the fold in which each was held out.
-        size: side at which pictures are scanned.
-        identity: of the fit.
-    """
+def out_of_fold(fit: Fitted) -> OutOfFold:
+    """Asks the network and fits the gate of every fold."""
+    pixels, size = fit.pixels, fit.size
     plain = resize(pixels, size)
     views = {"plain": plain, "stressed": stress(pixels, size, STRESS_SEED), "mild": mild(plain, STRESS_SEED)}
     logits = {name: np.empty((len(pixels), 3), np.float32) for name in ("plain", "stressed")}
     sound = {name: np.empty(len(pixels), np.float32) for name in views}
     altered = {name: np.full(len(pixels), np.nan, np.float32) for name in ALTERATIONS}
-    for fold in np.unique(folds):
-        read = reader(load_network(run, f"fold{fold}", size, identity), size)
-        here = folds == fold
+    for fold in np.unique(fit.folds):
+        read = fit.reader(f"fold{fold}")
+        here = fit.folds == fold
         gate = fit_gate(read, plain[~here])
         for name, images in views.items():
             seen = read(images[here])

@@ -2,7 +2,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +25,12 @@ from train.candidates import FULL, Answers, ask_fit
 from train.card import FIGURES, RELIABILITY, write_card
 from train.dataset import Sample
 from train.errors import AuditError, FitError
+from train.fitted import Fitted, open_fit
+from train.graph import Read, Seen
 from train.network import Network, predict_logits
 from train.settings import Settings, identify
 from train.stress import STRESSES, ring
-from train.validate import load_network, out_of_fold
+from train.validate import out_of_fold
 
 SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 6}-{number % 3}") for number in range(120)]
 TARGETS = np.array([sample.target for sample in SAMPLES])
@@ -125,21 +127,23 @@ class TestAFit:
     def run(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A fit of three folds, whose networks go by brightness, and tell their fold by the logit of viral."""
 
-        def load_reader(run: Path, part: str, size: int, identity: object) -> Callable[[np.ndarray], np.ndarray]:
-            def ask(images: np.ndarray) -> np.ndarray:
+        def reader(_: Fitted, part: str) -> Read:
+            def read(images: np.ndarray) -> Seen:
                 bright = images.mean((1, 2)) / 25
-                return np.stack([5 - bright, bright - 5, bright - 5 + int(part.removeprefix("fold"))], 1)
+                logits = np.stack([5 - bright, bright - 5, bright - 5 + int(part.removeprefix("fold"))], 1)
+                return Seen(logits, images.mean((1, 2))[:, None])
 
-            return ask
+            return read
 
-        monkeypatch.setattr(candidates, "load_reader", load_reader)
-        monkeypatch.setattr(candidates, "load_settings", lambda run: Settings(folds=3))
+        monkeypatch.setattr(Fitted, "reader", reader)
+        (tmp_path / "all").mkdir()
+        torch.save({"settings": asdict(Settings(folds=3))}, tmp_path / "all" / "weights.pt")
         return tmp_path
 
     def test_is_asked_of_each_picture_by_the_network_that_held_its_patient_out(self, run: Path) -> None:
         everything = np.arange(len(SAMPLES))
         bench = {"plain": everything, "stressed": everything, "inverted": everything[7:50]}
-        answers, _ = ask_fit(run, SAMPLES, pictures(FRAME), bench, SIZE)
+        answers = ask_fit(open_fit(run, SAMPLES, pictures(FRAME), SIZE), bench)
         folds = dataset.assign_folds(SAMPLES, 3, 0)
         for name, each in answers.items():
             assert np.array_equal(each.pictures, bench[name])
@@ -160,7 +164,7 @@ class TestAFit:
         assert found.figures["plain"]["specificity"].value == (40 if folds[0] == 2 else 39) / 40
 
 
-RealFit = tuple[Path, np.ndarray, dict[str, object]]
+RealFit = tuple[Path, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -174,23 +178,21 @@ def real_fit(tmp_path_factory: pytest.TempPathFactory) -> RealFit:
         (run / part).mkdir()
         weights = Network(32, pretrained=False).state_dict()
         torch.save({"weights": weights, **identity}, run / part / "weights.pt")
-    return run, pixels, identity
+    return run, pixels
 
 
 def test_onnx_runtime_says_what_the_network_of_the_fold_says(real_fit: RealFit) -> None:
-    run, pixels, identity = real_fit
-    expected = predict_logits(load_network(run, "fold1", 32, identity), pixels[:20])
-    assert candidates.load_reader(run, "fold1", 32, identity)(pixels[:20]) == pytest.approx(expected, abs=1e-4)
+    run, pixels = real_fit
+    fit = open_fit(run, SAMPLES, pixels, 32)
+    expected = predict_logits(fit.network("fold1"), pixels[:20])
+    assert fit.reader("fold1")(pixels[:20]).logits == pytest.approx(expected, abs=1e-4)
 
 
-def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(
-    real_fit: RealFit,
-) -> None:
-    run, pixels, identity = real_fit
-    folds = dataset.assign_folds(SAMPLES, 2, 0)
-    expected = out_of_fold_figures(out_of_fold(run, pixels, folds, 32, identity).logits, TARGETS, folds, GROUPS)
-    answers, of_fit = ask_fit(run, SAMPLES, pixels, dict.fromkeys(FULL, np.arange(len(SAMPLES))), 32)
-    assert of_fit == identity
+@pytest.mark.parametrize("int8", [False, True])
+def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(real_fit: RealFit, int8: bool) -> None:
+    fit = open_fit(real_fit[0], SAMPLES, real_fit[1], 32, int8=int8)
+    expected = out_of_fold_figures(out_of_fold(fit).logits, TARGETS, fit.folds, GROUPS)
+    answers = ask_fit(fit, dict.fromkeys(FULL, np.arange(len(SAMPLES))))
     for kind in FULL:
         found = figures_of(answers[kind], answers["plain"], TARGETS, GROUPS)
         for name in ("auc", "sensitivity", "specificity", "subtype_auc"):
@@ -198,7 +200,7 @@ def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(
 
 
 def test_a_fit_of_other_pictures_or_an_unfinished_one_is_refused(real_fit: RealFit, tmp_path: Path) -> None:
-    run, pixels, _ = real_fit
+    run, pixels = real_fit
     with pytest.raises(FitError, match="was made with other data"):
         audit(run, SAMPLES, 255 - pixels, 32)
     with pytest.raises(FitError, match="run or resume the fit first"):

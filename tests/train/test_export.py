@@ -15,6 +15,7 @@ from pneumoscan.metrics import Interval
 from pneumoscan.model import Model
 from tests.conftest import ROOT
 from train import dataset
+from train import export as exporting
 from train.alter import ALTERATIONS
 from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
@@ -22,15 +23,28 @@ from train.card import RELIABILITY, write_card
 from train.errors import ExportError
 from train.export import export
 from train.gate import Limits, fit_gate, score
-from train.graph import reader
+from train.graph import graph_reader, reader, reading_graph
 from train.network import Network, predict_logits
+from train.rounding import rounded
 from train.settings import Settings
 
 CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
 FIGURES = {"plain_auc": Interval(0.99, 0.98, 0.995)}
 LIMITS = Limits(rejected=50.0, unfamiliar=1.5)
 
+SAMPLES = [dataset.Sample(Path(f"{k}.png"), k % 3, f"patient{k}") for k in range(6)]
+
 Exported = tuple[Path, Card, Network]
+
+
+def complete(card: Card) -> Card:
+    """The card with every figure that is told."""
+    figures = {
+        f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES | RELIABILITY
+    }
+    shares = {f"{kind}_{what}" for kind in ("plain", "stressed", "mild") for what in ("rejected", "unfamiliar")}
+    figures |= dict.fromkeys(shares | {f"{kind}_rejected" for kind in ALTERATIONS}, (0.01, 0.0, 0.02))
+    return replace(card, figures=figures)
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +53,19 @@ def images() -> np.ndarray:
     return np.stack([(x * (k + 1) + y * 3 + k * 7) % 256 for k in range(32)]).astype(np.uint8)
 
 
-def write(path: Path, images: np.ndarray) -> Exported:
+def write(path: Path, images: np.ndarray, *, int8: bool = False) -> Exported:
     torch.manual_seed(0)
     network = Network(64).eval()
+    read = graph_reader(rounded(reading_graph(network, 64), "logits", images)) if int8 else reader(network, 64)
     card = export(
         network,
         CALIBRATION,
-        fit_gate(reader(network, 64), images),
+        fit_gate(read, images),
         LIMITS,
         FIGURES,
         images,
         path,
+        ranging=images if int8 else None,
         name="trial",
         version="0.1.0",
         data_sha256="ab",
@@ -109,12 +125,66 @@ def test_exporting_again_gives_the_same_bytes(exported: Exported, images: np.nda
     assert write(tmp_path / "again.onnx", images)[0].read_bytes() == exported[0].read_bytes()
 
 
+@pytest.fixture(scope="module")
+def small(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return write(tmp_path_factory.mktemp("int8") / "m.onnx", images, int8=True)
+
+
+class TestConvolutionsIn8Bits:
+    def test_make_a_smaller_file_of_the_same_contract(self, small: Exported, exported: Exported) -> None:
+        model = Model(small[0], "cpu")
+        assert model.card.to_json() == small[1].to_json()
+        assert small[0].stat().st_size < 0.4 * exported[0].stat().st_size
+        assert list(small[0].parent.iterdir()) == [small[0]]
+
+    def test_score_nearly_as_those_in_float32_and_golden_pictures_as_the_file(
+        self, small: Exported, exported: Exported, images: np.ndarray
+    ) -> None:
+        model, before = Model(small[0], "cpu"), Model(exported[0], "cpu").predict(images, heatmaps=True)
+        found = model.predict(images, heatmaps=True)
+        for name in ("probabilities", "heatmaps"):
+            difference = np.abs(getattr(found, name) - getattr(before, name))
+            assert 0 < difference.mean() < 0.08, name
+        assert model.self_test() < 1e-4
+        assert [each["probabilities"] for each in small[1].golden] != [
+            each["probabilities"] for each in exported[1].golden
+        ]
+
+    def test_are_what_calibration_and_gate_were_fitted_on(self, small: Exported, images: np.ndarray) -> None:
+        read = graph_reader(rounded(reading_graph(small[2], 64), "logits", images))
+        seen, found = read(images), Model(small[0], "cpu").predict(images)
+        assert found.probabilities == pytest.approx(CALIBRATION.probabilities(seen.logits), abs=1e-4)
+        assert found.outlier_scores == pytest.approx(score(fit_gate(read, images), seen.texture), abs=1e-3)
+
+    def test_are_told_on_the_card(self, exported: Exported, tmp_path: Path) -> None:
+        shown = []
+        for int8 in (False, True):
+            write_card(complete(exported[1]), Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", int8=int8)
+            shown.append("convolutions of the file are in 8 bits" in (tmp_path / "CARD.md").read_text())
+        assert shown == [False, True]
+
+    def test_a_file_that_scores_otherwise_is_not_written(
+        self, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def rounded_otherwise(model: onnx.ModelProto, output: str, ranging: np.ndarray) -> onnx.ModelProto:
+            return rounded(model, output, ranging // 2 if output == "probabilities" else ranging)
+
+        monkeypatch.setattr(exporting, "rounded", rounded_otherwise)
+        with pytest.raises(ExportError, match=r"of the file and of the network differ by .* on a batch of 1"):
+            write(tmp_path / "m.onnx", images, int8=True)
+        assert not (tmp_path / "m.onnx").exists()
+
+
 def test_a_file_that_scores_differently_is_not_written(
     tmp_path: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predict = Model.predict
     monkeypatch.setattr(
-        Model, "predict", lambda self, batch: predict(self, batch)._replace(probabilities=np.zeros((len(batch), 3)))
+        Model,
+        "predict",
+        lambda self, batch, **options: predict(self, batch, **options)._replace(
+            probabilities=np.zeros((len(batch), 3))
+        ),
     )
     with pytest.raises(ExportError, match=r"differ by .* on a batch of 1"):
         write(tmp_path / "m.onnx", images)
@@ -130,13 +200,9 @@ def test_the_card_tells_figures_data_and_limits(
     exported: Exported, tmp_path: Path, make_dataset: Callable[[int], Path]
 ) -> None:
     samples = dataset.read_samples(make_dataset(20))
-    figures = {
-        f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES | RELIABILITY
-    }
-    shares = {f"{kind}_{what}" for kind in ("plain", "stressed", "mild") for what in ("rejected", "unfamiliar")}
-    figures |= dict.fromkeys(shares | {f"{kind}_rejected" for kind in ALTERATIONS}, (0.01, 0.0, 0.02))
     special = {"stressed_specificity": (0.91234, 0.85, 0.93), "upside_down_rejected": (0.99, 0.98, 1.0)}
-    card = replace(exported[1], figures=figures | special)
+    card = complete(exported[1])
+    card = replace(card, figures=card.figures | special)
     write_card(card, Settings(network="lite0-9"), samples, "Drawn.", tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
     assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text

@@ -16,8 +16,9 @@ from train import dataset
 from train.__main__ import app
 from train.errors import FitError
 from train.fit import fit, parts
-from train.settings import NETWORKS, Settings, check_identity, identify
-from train.validate import load_network, load_settings, out_of_fold
+from train.fitted import open_fit
+from train.settings import NETWORKS, Settings, check_identity
+from train.validate import out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
 
@@ -42,14 +43,13 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
         assert (run / part / "weights.pt").exists()
         assert list((run / part).glob("events.out.tfevents.*"))
 
-    assert load_settings(run) == SETTINGS
-    folds = dataset.assign_folds(samples, 2, SETTINGS.seed)
-    identity = identify(samples, pixels, SETTINGS, folds)
-    logits = out_of_fold(run, pixels, folds, 32, identity).logits
+    fitted = open_fit(run, samples, pixels, 32)
+    assert fitted.settings == SETTINGS
+    logits = out_of_fold(fitted).logits
     assert logits["plain"].shape == logits["stressed"].shape == (36, 3)
-    assert set(folds) == {0, 1}
+    assert set(fitted.folds) == {0, 1}
     assert np.isfinite(logits["stressed"]).all()
-    assert not load_network(run, "all", 64, identity).training
+    assert not open_fit(run, samples, pixels, 64).network("all").training
 
     with pytest.raises(FitError, match="pass --resume to go on, or choose another"):
         fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
@@ -58,11 +58,10 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     with pytest.raises(FitError, match="was made with other data"):
         fit(samples, pixels + 1, SETTINGS, run, device="cpu", resume=True)
     with pytest.raises(FitError, match="was made with other data"):
-        load_network(run, "fold0", 32, identify(samples, pixels + 1, SETTINGS, folds))
+        open_fit(run, samples, pixels + 1, 32).network("fold0")
     regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
-    other_folds = dataset.assign_folds(regrouped, 2, SETTINGS.seed)
     with pytest.raises(FitError, match="was made with other folds"):
-        out_of_fold(run, pixels, other_folds, 32, identify(regrouped, pixels, SETTINGS, other_folds))
+        out_of_fold(open_fit(run, regrouped, pixels, 32))
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(

@@ -64,7 +64,12 @@ def test_has_the_teachers_word_for_its_share_and_as_much_weight_as_the_label() -
     targets = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0.5]])
     settings = replace(PLAIN, teacher_share=0.8)
     _, found = make_views(
-        images, targets, torch.ones(3) / 3, settings, torch.Generator().manual_seed(0), lambda views: said[: len(views)]
+        images,
+        targets,
+        torch.ones(3) / 3,
+        settings,
+        torch.Generator().manual_seed(0),
+        lambda views, _: said[: len(views)],
     )
     assert found.sum(1).tolist() == pytest.approx([2, 1, 1, 0.5])
     assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0.4, 0.4])
@@ -74,7 +79,7 @@ def test_comes_from_a_teacher_who_sees_the_view_before_its_detail_is_changed() -
     images = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     seen = []
 
-    def teach(views: torch.Tensor) -> torch.Tensor:
+    def teach(views: torch.Tensor, _: torch.Generator) -> torch.Tensor:
         seen.append(views.clone())
         return torch.ones(4, 3) / 3
 
@@ -94,7 +99,7 @@ def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_the_l
 def test_is_partly_what_the_teacher_says_of_the_view_but_not_where_nothing_is_left_to_see() -> None:
     images = torch.full((4, 48, 48), 200, dtype=torch.uint8)
 
-    def teach(views: torch.Tensor) -> torch.Tensor:
+    def teach(views: torch.Tensor, _: torch.Generator) -> torch.Tensor:
         assert views.shape == (4, 32, 32)
         return torch.tensor([0.0, 0.0, 1.0]).expand(4, 3)
 

@@ -1,0 +1,119 @@
+"""A fit that is done: its settings, who was held out, and its networks as they are scanned with."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from train import dataset
+from train.dataset import Sample
+from train.errors import FitError
+from train.graph import Read, graph_reader, reading_graph
+from train.network import Network
+from train.rounding import rounded
+from train.settings import Settings, check_identity, identify
+from train.stress import stress
+
+RANGES = 256
+"""Training pictures by which the range of each map in 8 bits is found, plain and as many stressed."""
+SEED = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The networks of a fit.
+
+    Attributes:
+        run: its folder.
+        settings: it was made with.
+        samples, pixels: it was made from (see `train.fit.fit`): N pictures' labels and groups, and uint8 [N, H, W].
+        size: side at which pictures are scanned, in pixels.
+        int8: whether its networks are read with convolutions in 8 bits (see `train.rounding`).
+    """
+
+    run: Path
+    settings: Settings
+    samples: list[Sample]
+    pixels: NDArray[np.uint8]
+    size: int
+    int8: bool = False
+
+    @cached_property
+    def folds(self) -> NDArray[np.int64]:
+        """In which fold each picture was held out, [N]."""
+        return dataset.assign_folds(self.samples, self.settings.folds, self.settings.seed)
+
+    @cached_property
+    def identity(self) -> dict[str, object]:
+        """What each of its files was made from (see `train.settings.identify`)."""
+        return identify(self.samples, self.pixels, self.settings, self.folds)
+
+    @property
+    def scanned(self) -> dict[str, object]:
+        """The identity, and how the networks are read: what figures of this fit are of."""
+        return self.identity | {"scanned": {"size": self.size, "int8": self.int8}}
+
+    @cached_property
+    def targets(self) -> NDArray[np.intp]:
+        """Class of each picture, [N]."""
+        return np.array([sample.target for sample in self.samples])
+
+    @cached_property
+    def groups(self) -> NDArray[np.str_]:
+        """Patient of each picture, [N]."""
+        return np.array([sample.group for sample in self.samples])
+
+    def trained_on(self, part: str) -> NDArray[np.intp]:
+        """Positions of the pictures that the network of a part (see `train.fit.parts`) was trained on, ascending."""
+        return np.flatnonzero([f"fold{fold}" != part for fold in self.folds])
+
+    def network(self, part: str) -> Network:
+        """The network of a part in evaluation mode on the CPU.
+
+        Raises:
+            FitError: not finished, or of other pictures, settings or patients held out.
+        """
+        saved = _load(self.run, part)
+        check_identity(saved, self.identity, self.run / part)
+        network = Network(self.size, pretrained=False, network=self.settings.network)
+        network.load_state_dict(saved["weights"])
+        return network.eval()
+
+    def reader(self, part: str) -> Read:
+        """Runs the network of a part as it is scanned with.
+
+        Raises:
+            FitError: as of `network`.
+            ExportError: nothing of it can be in 8 bits.
+        """
+        graph = reading_graph(self.network(part), self.size)
+        if self.int8:
+            graph = rounded(graph, "logits", self.ranging(part))
+        return graph_reader(graph)
+
+    def ranging(self, part: str) -> NDArray[np.uint8]:
+        """Views of pictures that a part was trained on, by which ranges of maps are found: uint8 [M, size, size]."""
+        places = np.random.default_rng(SEED).permutation(self.trained_on(part))[:RANGES]
+        views = dataset.resize(self.pixels[places], self.size), stress(self.pixels[places], self.size, SEED, places)
+        return np.concatenate(views)
+
+
+def open_fit(run: Path, samples: list[Sample], pixels: NDArray[np.uint8], size: int, *, int8: bool = False) -> Fitted:
+    """The networks of a finished fit; arguments as of `Fitted`.
+
+    Raises:
+        FitError: not finished.
+    """
+    return Fitted(run, Settings(**_load(run, "all")["settings"]), samples, pixels, size, int8)
+
+
+def _load(run: Path, part: str) -> dict[str, Any]:
+    path = run / part / "weights.pt"
+    if not path.exists():
+        raise FitError(f"{path} is missing; run or resume the fit first")
+    saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return saved
