@@ -14,11 +14,11 @@ ACCURATE_SIZE := 224
 ACCURATE_EXPORT = --name lite0 --version 2.0.0 $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 # The second teacher of fast is not shipped: it goes less by texture, but is less sure of stressed pictures.
-TEXTURE_RUN ?= runs/lite0-texture
-TEXTURE_RECIPE := $(ACCURATE_RECIPE) --detail 0.7 --balance-texture
+TEACHER_RUN ?= runs/lite0-texture
+TEACHER_RECIPE := $(ACCURATE_RECIPE) --detail 0.7 --balance-texture
 
 FAST_RUN ?= runs/fast
-FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEXTURE_RUN) --teacher-share 0.6 \
+FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_RUN) --teacher-share 0.6 \
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
 FAST_SIZE := 192
 FAST_READ := --int8
@@ -79,7 +79,7 @@ fast: EXPORT = $(FAST_EXPORT)
 fast: indexed ## Regenerate the model fast, which learns from the finished fits of accurate and teacher
 
 teacher: indexed ## Fit the second teacher of fast, which is not shipped
-	$(BIN)/python -m train fit "$(DATA)" --run $(TEXTURE_RUN) $(TEXTURE_RECIPE) --resume
+	$(BIN)/python -m train fit "$(DATA)" --run $(TEACHER_RUN) $(TEACHER_RECIPE) --resume
 
 accurate fast:
 	$(BIN)/python -m train fit "$(DATA)" --run $(RUN) $(RECIPE) --resume

@@ -304,6 +304,7 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     for number in ("teacher_share", "detail"):  # where the card does not name them they did not exist, and were 0
         assert float(options(fit).get("--" + number.replace("_", "-"), 0)) == float(settings.get(number, 0))
     assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
+    assert fit.count("--teacher") == len(list(filter(None, settings.get("teacher", "").split(","))))
 
 
 def test_make_model_fits_one_after_the_other_and_lets_the_first_two_teach_the_last(installed: Path) -> None:

@@ -16,9 +16,6 @@ from train.settings import NETWORKS
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
-Int8 = Annotated[
-    bool, typer.Option("--int8", help="Read the networks of a fit with convolutions in 8 bits: faster on CPUs.")
-]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -149,7 +146,10 @@ def audit(
     ],
     data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
     size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = 224,
-    int8: Int8 = False,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Quantise the networks of a fit, as export --int8 does; files stay as they are."),
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=100, help="Only about so many pictures, whole patients, for a quick try.")
     ] = None,
@@ -199,7 +199,10 @@ def export(
     run: Run = Path("runs/lite0"),
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
     size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
-    int8: Int8 = False,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Quantise to 8 bits, which is faster on CPUs, and measure the folds so too."),
+    ] = False,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
     version: Annotated[str, typer.Option(help="Of the model.")] = "2.0.0",
     source: Annotated[

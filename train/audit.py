@@ -89,7 +89,7 @@ def audit(
         size: side at which the networks of a fit are scored; a file knows its own.
         limit: about so many pictures in all, whole patients drawn at random; None for all.
         sample: about so many of these for all stresses but `FULL`.
-        int8: whether the networks of a fit have convolutions in 8 bits (see `train.rounding`).
+        int8: whether the networks of a fit have convolutions in 8 bits (see `train.quantise`).
 
     Raises:
         AuditError: no such candidate, a file of another contract, or a class without pictures.
@@ -106,7 +106,7 @@ def audit(
     if candidate.is_dir():
         held_out = True
         fit = open_fit(candidate, samples, pixels, size, int8=int8)
-        answers, identity = ask_fit(fit, bench), fit.scanned
+        answers, identity = ask_fit(fit, bench), fit.read_identity
     else:
         answers, model = ask_model(candidate, pixels, bench)
         held_out = model.card.data_sha256 != dataset.digest(samples, pixels)

@@ -11,7 +11,7 @@ from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
 from train.dataset import CLASSES, Sample
 from train.fit import BLINDING
-from train.fitted import RANGES
+from train.fitted import RANGE_PICTURES
 from train.network import describe
 from train.settings import Settings
 
@@ -57,11 +57,11 @@ are stretched to a square, as the training copies were, and scanned at {input_si
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}{rounded}
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}{quantised}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
-The shipped network was trained in the same way on all pictures. It was itself never measured: the figures below are
+The shipped network was trained with the same settings on all pictures. It was itself never measured: the figures below are
 those of the {folds} networks of the folds, each on the patients that it did not see. Networks differ in level and spread of
 their logits. Those of the shipped one were brought to those of the folds, so that calibration and threshold hold for it:
 temperature and offsets are such that on training pictures its probabilities are distributed as theirs are.
@@ -150,10 +150,11 @@ The network learned from larger ones (distillation; teachers: {teachers}): {shar
 view, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
 all networks of the same fits; each batch by one of them, drawn at random."""
 
-ROUNDED = """
+QUANTISED = """
 
-The convolutions of the file are in 8 bits (weights of 7, by channel). So were those of the folds' networks when they were
-calibrated and measured, with ranges of maps found on {ranges} of the pictures that each was trained on."""
+The convolutions of the file, but for the first, are quantised to 8 bits (weights to 7, by channel). So were those of the folds'
+networks when they were calibrated and measured. Ranges of maps were found on at most {pictures} of the pictures that each was
+trained on, plain and stressed."""
 
 
 def write_card(
@@ -169,8 +170,8 @@ def write_card(
 ) -> None:
     """Writes the card of a model that was fitted with `settings` on `samples` from `source`, sentences.
 
-    `int8` tells whether its convolutions are in 8 bits; `audit` and `candidates` are sections of their own (see `train.report.to_markdown` and `train.compare.to_section`), or
-    nothing. The card shows `curves.png` beside it (see `train.curves`).
+    `int8` tells whether its convolutions are in 8 bits. `audit` and `candidates` are sections of their own (see
+    `train.report.to_markdown` and `train.compare.to_section`), or nothing. The card shows `curves.png` beside it (see `train.curves`).
     """
     counts = Counter(CLASSES[sample.target] for sample in samples)
     text = TEMPLATE.format(
@@ -187,7 +188,7 @@ def write_card(
         taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")))
         if settings.teacher_share
         else "",
-        rounded=ROUNDED.format(ranges=RANGES) if int8 else "",
+        quantised=QUANTISED.format(pictures=RANGE_PICTURES) if int8 else "",
         train_size=settings.size,
         folds=settings.folds,
         epochs=settings.epochs,

@@ -21,15 +21,15 @@ from train.calibrate import SENSITIVITY, Calibration
 from train.dataset import CLASSES
 from train.errors import ExportError
 from train.gate import Gate, Limits
-from train.gate import score as of_textures
-from train.graph import graph_reader, reading_graph, to_onnx
+from train.gate import score as outlier_scores
+from train.graph import Read, to_onnx
 from train.network import Network
-from train.rounding import rounded
+from train.quantise import quantised
 
 OUTPUTS = ("probabilities", "heatmap", "outlier_score")
 TOLERANCE = 1e-4
-"""Largest difference allowed between the file and the network, in any probability or heatmap cell, or as a share of any
-outlier score above 1."""
+"""Largest difference allowed between the file and the network, in any probability or heatmap cell (in float32; heatmaps
+are not read in 8 bits), or as a share of any outlier score above 1."""
 BATCHES = (1, 7, 32)
 LICENCE = "Apache-2.0. Network: {origin}, Apache-2.0. Training data: {source}"
 
@@ -62,6 +62,7 @@ class Scorer(nn.Module):
 
 def export(
     network: Network,
+    read: Read,
     calibration: Calibration,
     gate: Gate,
     limits: Limits,
@@ -69,7 +70,7 @@ def export(
     images: NDArray[np.uint8],
     path: Path,
     *,
-    ranging: NDArray[np.uint8] | None = None,
+    range_images: NDArray[np.uint8] | None = None,
     name: str,
     version: str,
     data_sha256: str,
@@ -80,12 +81,12 @@ def export(
 
     Args:
         network: trained, on the CPU.
-        calibration, gate, limits: baked into graph and card.
+        read: the same as it is to be scanned with (see `train.fitted.Fitted.reader`).
+        calibration, gate, limits: of what `read` says; baked into graph and card.
         figures: validation figures for the card.
         images: uint8 [32 or more, S, S], real pictures at scanning size to compare on.
         path: the `.onnx` file.
-        ranging: pictures uint8 [N, S, S] by which the ranges of maps are found, for convolutions in 8 bits; then
-            calibration and gate are of a network read so.
+        range_images: for convolutions in 8 bits, as in `read`, the pictures uint8 [N, S, S] to find ranges of maps by.
         name, version: of the model.
         data_sha256: digest of the training data.
         origin: of the network, a phrase (see `train.network.describe`).
@@ -122,9 +123,9 @@ def export(
     model = to_onnx(scorer, size, list(OUTPUTS))
     partial = path.with_name(f".{path.name}.partial")
     card = _write(model, card, _in_pytorch(scorer), images, partial)
-    if ranging is not None:
-        model = rounded(model, "probabilities", ranging)
-        card = _write(model, card, _in_int8(network, calibration, gate, ranging), images, partial)
+    if range_images is not None:
+        model = quantised(model, "probabilities", range_images)
+        card = _write(model, card, _as_read(read, calibration, gate), images, partial)
     partial.replace(path)
     return card
 
@@ -142,15 +143,14 @@ def _in_pytorch(scorer: Scorer) -> Score:
     return score
 
 
-def _in_int8(network: Network, calibration: Calibration, gate: Gate, ranging: NDArray[np.uint8]) -> Score:
-    """What calibration and gate were fitted on (see `train.fitted.Fitted.reader`); it has no heatmap."""
-    read = graph_reader(rounded(reading_graph(network, ranging.shape[1]), "logits", ranging))
+def _as_read(read: Read, calibration: Calibration, gate: Gate) -> Score:
+    """What calibration and gate make of a network that is read; it has no heatmap."""
 
     def score(images: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
         seen = read(images)
         return {
             "probabilities": calibration.probabilities(seen.logits),
-            "outlier_score": of_textures(gate, seen.texture),
+            "outlier_score": outlier_scores(gate, seen.texture),
         }
 
     return score

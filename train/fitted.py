@@ -1,4 +1,4 @@
-"""A fit that is done: its settings, who was held out, and its networks as they are scanned with."""
+"""What a fit has made: who was held out, and its networks as they are scanned with."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from train import dataset
 from train.dataset import Sample
 from train.errors import FitError
-from train.graph import Read, graph_reader, reading_graph
+from train.graph import Read, reader, reading_graph
 from train.network import Network
-from train.rounding import rounded
+from train.quantise import quantised
 from train.settings import Settings, check_identity, identify
 from train.stress import stress
 
-RANGES = 256
+RANGE_PICTURES = 256
 """Training pictures by which the range of each map in 8 bits is found, plain and as many stressed."""
 SEED = 3
 
@@ -32,7 +32,7 @@ class Fitted:
         settings: it was made with.
         samples, pixels: it was made from (see `train.fit.fit`): N pictures' labels and groups, and uint8 [N, H, W].
         size: side at which pictures are scanned, in pixels.
-        int8: whether its networks are read with convolutions in 8 bits (see `train.rounding`).
+        int8: whether its networks are read with convolutions in 8 bits (see `train.quantise`).
     """
 
     run: Path
@@ -53,9 +53,9 @@ class Fitted:
         return identify(self.samples, self.pixels, self.settings, self.folds)
 
     @property
-    def scanned(self) -> dict[str, object]:
+    def read_identity(self) -> dict[str, object]:
         """The identity, and how the networks are read: what figures of this fit are of."""
-        return self.identity | {"scanned": {"size": self.size, "int8": self.int8}}
+        return self.identity | {"read": {"size": self.size, "int8": self.int8}}
 
     @cached_property
     def targets(self) -> NDArray[np.intp]:
@@ -88,16 +88,15 @@ class Fitted:
 
         Raises:
             FitError: as of `network`.
-            ExportError: nothing of it can be in 8 bits.
         """
         graph = reading_graph(self.network(part), self.size)
         if self.int8:
-            graph = rounded(graph, "logits", self.ranging(part))
-        return graph_reader(graph)
+            graph = quantised(graph, "logits", self.range_images(part))
+        return reader(graph)
 
-    def ranging(self, part: str) -> NDArray[np.uint8]:
+    def range_images(self, part: str) -> NDArray[np.uint8]:
         """Views of pictures that a part was trained on, by which ranges of maps are found: uint8 [M, size, size]."""
-        places = np.random.default_rng(SEED).permutation(self.trained_on(part))[:RANGES]
+        places = np.random.default_rng(SEED).permutation(self.trained_on(part))[:RANGE_PICTURES]
         views = dataset.resize(self.pixels[places], self.size), stress(self.pixels[places], self.size, SEED, places)
         return np.concatenate(views)
 

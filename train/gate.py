@@ -89,7 +89,7 @@ def fit_gate(read: Read, images: NDArray[np.uint8]) -> Gate:
     """Fits a gate to a network.
 
     Args:
-        read: the network (see `train.graph.reader`).
+        read: the network (see `train.fitted.Fitted.reader`).
         images: uint8 [N, S, S], chest X-rays that the network was trained on, at scanning size; at most `PICTURES` are
             used.
     """

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,32 +28,21 @@ Read = Callable[[NDArray[np.uint8]], Seen]
 """From pictures uint8 [N, S, S]."""
 
 
-def reader(network: Network, size: int) -> Read:
-    """Runs a network in evaluation mode on pictures of `size` by `size`."""
-    return graph_reader(reading_graph(network, size))
-
-
 def reading_graph(network: Network, size: int) -> onnx.ModelProto:
     """A network in evaluation mode as a graph with the outputs of `Seen`, for pictures of `size` by `size`."""
     return to_onnx(_Reader(network).eval(), size, list(Seen._fields))
 
 
-def graph_reader(graph: onnx.ModelProto) -> Read:
+def reader(graph: onnx.ModelProto) -> Read:
     """Runs a graph of `reading_graph`."""
-    ask = runner(graph, Seen._fields)
-    return lambda images: Seen(*ask(images))
-
-
-def runner(graph: onnx.ModelProto, outputs: Sequence[str]) -> Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]:
-    """Gives the named outputs of a graph for pictures uint8 [N, S, S]."""
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=[CPU_PROVIDER])
 
-    def run(images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def read(images: NDArray[np.uint8]) -> Seen:
         starts = range(0, len(images), BATCH)
-        batches = [session.run(list(outputs), {"images": images[start : start + BATCH]}) for start in starts]
-        return [np.concatenate(each) for each in zip(*batches, strict=True)]
+        batches = [session.run(list(Seen._fields), {"images": images[start : start + BATCH]}) for start in starts]
+        return Seen(*(np.concatenate(each) for each in zip(*batches, strict=True)))
 
-    return run
+    return read
 
 
 class _Reader(nn.Module):

@@ -52,7 +52,7 @@ def release(
         run: folder of the finished fit.
         out: the `.onnx` file.
         size: side at which pictures are scanned, in pixels.
-        int8: whether its convolutions are in 8 bits (see `train.rounding`), as then are those of the folds.
+        int8: whether its convolutions are in 8 bits (see `train.quantise`), as then are those of the folds.
         name, version: of the model.
         source: of the pictures, with their licence; sentences.
         audit: what `train audit --json` wrote of this fit, for the card.
@@ -67,7 +67,7 @@ def release(
         ExportError: the file does not score as the trained network does.
     """
     fit = open_fit(run, samples, pixels, size, int8=int8)
-    section = report.to_markdown(audit, fit.scanned) if audit else ""
+    section = report.to_markdown(audit, fit.read_identity) if audit else ""
     candidates = compare.to_section(comparison) if comparison else ""
     logits, sound, altered = out_of_fold(fit)
     unfamiliar, gate_figures = judge(sound, altered, fit.folds)
@@ -78,15 +78,17 @@ def release(
     calibration = align_shipped(of_folds, fit)
     out.parent.mkdir(parents=True, exist_ok=True)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
+    read = fit.reader("all")
     card = export(
         fit.network("all"),
+        read,
         calibration,
-        fit_gate(fit.reader("all"), resize(pixels, size)),
+        fit_gate(read, resize(pixels, size)),
         fit_limits(sound),
         figures | gate_figures,
         resize(pixels[some], size),
         out,
-        ranging=fit.ranging("all") if int8 else None,
+        range_images=fit.range_images("all") if int8 else None,
         name=name,
         version=version,
         data_sha256=str(fit.identity["data"]),

@@ -57,7 +57,7 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
 
 def _one(audit: Audit) -> list[str]:
     lines = [
-        f"{audit.name} ({'out of fold' if 'folds' in audit.identity else 'model file'})",
+        f"{audit.name} ({_how(audit)})",
         f"  {'':22}" + "".join(f"{title:22}" for title in COLUMNS.values()) + "change",
     ]
     for name, figures in audit.figures.items():
@@ -68,6 +68,13 @@ def _one(audit: Audit) -> list[str]:
         verdict = "holds" if check.holds else "FAILS"
         lines.append(f"  {check.what:62}{_cell(check.figure)}  {verdict}{'' if audit.held_out else ', no hold-out'}")
     return lines
+
+
+def _how(audit: Audit) -> str:
+    match audit.identity.get("read"):
+        case {"size": size, "int8": int8}:
+            return f"out of fold, at {size} x {size}{', in 8 bits' if int8 else ''}"
+    return "model file"
 
 
 def _side_by_side(audits: Sequence[Audit]) -> list[str]:
@@ -116,16 +123,25 @@ def write_json(
 
 
 def to_markdown(path: Path, identity: dict[str, object]) -> str:
-    """The section of a model card, from a file of `write_json` that holds the audit of the fit of that identity.
+    """The section of a model card, from a file of `write_json` that holds the audit of the fit that was read so.
+
+    Args:
+        path: of the file.
+        identity: see `train.fitted.Fitted.read_identity`.
 
     Raises:
-        AuditError: no such file, or it holds no audit of that fit.
+        AuditError: no such file, or it holds no audit of that fit, or only of one that was read otherwise.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        found = [each for each in content["candidates"] if each["identity"] == identity]
+        of_fit = [each for each in content["candidates"] if {**each["identity"], "read": identity["read"]} == identity]
+        found = [each for each in of_fit if each["identity"] == identity]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AuditError(f"{path} is no file of train audit --json: {error!r}") from error
+    if of_fit and not found:
+        raise AuditError(
+            f"{path} was audited at another size or precision; run train audit with the same --size and --int8"
+        )
     if not found:
         raise AuditError(f"{path} holds no audit of this fit; run train audit on it again")
     return _section(found[0], content)

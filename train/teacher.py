@@ -8,6 +8,7 @@ the time of one, a network learns on average what they say together, which is be
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from train.dataset import Sample, assign_folds
 from train.errors import FitError
 from train.fit import Teach, parts
 from train.fitted import open_fit
+from train.graph import Read
 from train.settings import Settings
 
 VIEW = 128
@@ -51,8 +53,12 @@ def load_teachers(
         samples, pixels: what is to be trained on (see `train.fit.fit`).
         settings: of the fit that is to be taught.
 
+    Returns:
+        For the name of a part, who teaches it. When it first teaches, that raises `FitError` where a teacher was fitted
+        on other pictures.
+
     Raises:
-        FitError: one is not finished, of other pictures, or with other patients held out.
+        FitError: one is not finished, or held out other patients.
     """
     size = min(VIEW, settings.size)
     fits = [open_fit(run, samples, pixels, size) for run in runs]
@@ -65,12 +71,16 @@ def load_teachers(
             )
 
     def of(part: str) -> Teach:
-        readers = [fit.reader(each) for fit in fits for each in (parts(settings.folds) if part == "all" else [part])]
+        teaching = parts(settings.folds) if part == "all" else [part]
+
+        @cache
+        def readers() -> list[Read]:
+            return [fit.reader(each) for fit in fits for each in teaching]
 
         def teach(views: Tensor, generator: torch.Generator) -> Tensor:
             if views.shape[1] != size:
                 views = functional.interpolate(views[:, None], (size, size), mode="bilinear", antialias=True)[:, 0]
-            read = readers[int(torch.randint(len(readers), (), generator=generator))]
+            read = readers()[int(torch.randint(len(readers()), (), generator=generator))]
             logits = read(views.round().clamp(0, 255).to(torch.uint8).cpu().numpy()).logits
             return torch.from_numpy(logits).softmax(1).to(views.device)
 

@@ -319,7 +319,9 @@ class TestTheCommand:
 
 
 class TestTheCardsSection:
-    IDENTITY: dict[str, object] = {"data": "ab", "folds": "cd", "settings": {"size": 32}}  # noqa: RUF012
+    IDENTITY: dict[str, object] = {  # noqa: RUF012
+        "data": "ab", "folds": "cd", "settings": {"size": 32}, "read": {"size": 32, "int8": False}
+    }  # fmt: skip
 
     def write(self, path: Path) -> Path:
         figure = Interval(0.9, 0.85, 0.95)
@@ -349,6 +351,8 @@ class TestTheCardsSection:
         path = self.write(tmp_path / "audit.json")
         with pytest.raises(AuditError, match="holds no audit of this fit"):
             report.to_markdown(path, self.IDENTITY | {"data": "other"})
+        with pytest.raises(AuditError, match="was audited at another size or precision"):
+            report.to_markdown(path, self.IDENTITY | {"read": {"size": 192, "int8": True}})
 
     def test_is_made_of_nothing_else(self, tmp_path: Path) -> None:
         (tmp_path / "audit.json").write_text('{"some": "thing"}')

@@ -8,11 +8,11 @@ import torch
 
 from train import dataset, fitted
 from train.dataset import Sample
-from train.errors import ExportError, FitError
+from train.errors import FitError
 from train.fitted import Fitted, open_fit
 from train.graph import reading_graph
 from train.network import Network
-from train.rounding import rounded
+from train.quantise import quantised
 from train.settings import Settings, identify
 
 SAMPLES = [Sample(Path(f"{k}.png"), k % 3, f"patient{k}") for k in range(48)]
@@ -52,9 +52,9 @@ def test_a_network_was_trained_on_what_its_fold_did_not_hold_out(fit: Fitted) ->
 
 
 def test_figures_tell_how_networks_were_read(fit: Fitted) -> None:
-    assert fit.scanned != replace(fit, int8=False).scanned
-    assert fit.scanned != replace(fit, size=64).scanned
-    assert fit.scanned == fit.identity | {"scanned": {"size": 32, "int8": True}}
+    assert fit.read_identity != replace(fit, int8=False).read_identity
+    assert fit.read_identity != replace(fit, size=64).read_identity
+    assert fit.read_identity == fit.identity | {"read": {"size": 32, "int8": True}}
 
 
 def test_in_8_bits_a_network_says_nearly_the_same(fit: Fitted) -> None:
@@ -65,17 +65,25 @@ def test_in_8_bits_a_network_says_nearly_the_same(fit: Fitted) -> None:
 def test_ranges_are_found_on_what_the_network_was_trained_on_plain_and_stressed(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitted, "RANGES", 8)
+    monkeypatch.setattr(fitted, "RANGE_PICTURES", 8)
     flat = np.arange(100, 148, dtype=np.uint8)[:, None, None] * np.ones((1, 32, 32), np.uint8)
     fit = open_fit(run, SAMPLES, flat, 32)
-    views = fit.ranging("fold1")
+    views = fit.range_images("fold1")
     assert views.shape == (16, 32, 32)
     assert set(views[:8, 0, 0] - 100) <= set(np.flatnonzero(fit.folds != 1))
     assert (views[8:, 0] == 0).all()  # stressed: the frame is black
 
 
+def test_a_network_is_quantised_by_what_it_was_trained_on_alone(fit: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    monkeypatch.setattr(fitted, "quantised", lambda *given: used.append(given[2]) or quantised(*given))
+    fit.reader("fold1")
+    assert np.array_equal(used[0], fit.range_images("fold1"))
+    assert not np.array_equal(used[0], fit.range_images("all"))
+
+
 def test_only_convolutions_have_weights_in_8_bits_and_these_use_7(graph: onnx.ModelProto) -> None:
-    found = rounded(graph, "logits", PIXELS).graph
+    found = quantised(graph, "logits", PIXELS).graph
     stored = {each.name: each for each in found.initializer if each.data_type == onnx.TensorProto.INT8}
     restored = {node.output[0] for node in found.node if node.op_type == "DequantizeLinear" and node.input[0] in stored}
     users = [node for node in found.node if restored & set(node.input)]
@@ -83,11 +91,6 @@ def test_only_convolutions_have_weights_in_8_bits_and_these_use_7(graph: onnx.Mo
     assert len(users) == len([node for node in found.node if node.op_type == "Conv"]) - 1  # the first
     largest = [np.abs(onnx.numpy_helper.to_array(each).astype(int)).max() for each in stored.values()]
     assert max(largest) == 64
-
-
-def test_what_is_in_8_bits_already_is_told(graph: onnx.ModelProto) -> None:
-    with pytest.raises(ExportError, match="has no convolutions in float32"):
-        rounded(rounded(graph, "logits", PIXELS), "logits", PIXELS)
 
 
 def test_a_fit_that_is_missing_or_of_other_pictures_is_told(fit: Fitted, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import torch
 
 from train.alter import ALTERATIONS, mild
 from train.gate import REJECTED, UNFAMILIAR, Gate, fit_gate, fit_limits, fit_textures, judge, score
-from train.graph import reader
+from train.graph import reader, reading_graph
 from train.network import Network
 
 WIDTH = 40
@@ -56,7 +56,7 @@ class TestAFittedGate:
 def test_a_gate_fitted_twice_is_the_same() -> None:
     network = Network(64, pretrained=False).eval()
     images = RANDOM.integers(0, 256, (40, 64, 64)).astype(np.uint8)
-    read = reader(network, 64)
+    read = reader(reading_graph(network, 64))
     first, second = fit_gate(read, images), fit_gate(read, images)
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in first.state_dict().items())
     assert score(first, read(images).texture).shape == (40,)

@@ -44,7 +44,7 @@ def test_a_fit_learns_from_the_teacher_of_its_own_folds(make_dataset: Callable[[
     with pytest.raises(FitError, match="held out other patients"):
         load_teachers([run], samples, pixels, replace(SETTINGS, folds=3))
     with pytest.raises(FitError, match="was made with other data"):
-        load_teachers([run], samples, pixels + 1, SETTINGS)("fold0")
+        load_teachers([run], samples, pixels + 1, SETTINGS)("fold0")(views, torch.Generator())
 
 
 @pytest.mark.parametrize(

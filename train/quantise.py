@@ -1,4 +1,4 @@
-"""A graph with 8-bit convolutions."""
+"""Quantisation after training: a graph with 8-bit convolutions."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,6 @@ from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from train.cost import needed
-from train.errors import ExportError
 
 BATCH = 16
 BETWEEN = ("Add", "Clip", "Conv", "Relu")
@@ -18,7 +17,7 @@ BETWEEN = ("Add", "Clip", "Conv", "Relu")
 are among them: one in float32 between maps in 8 bits has its weights rounded by ONNX Runtime, and not by channel."""
 
 
-def rounded(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> onnx.ModelProto:
+def quantised(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> onnx.ModelProto:
     """A graph with 8-bit convolutions: static, weights by output channel, in the form QDQ.
 
     Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
@@ -27,31 +26,25 @@ def rounded(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> o
 
     Args:
         model: in float32.
-        output: convolutions on the way to it are rounded.
+        output: convolutions on the way to it are quantised.
         images: uint8 [N, S, S] at its input size, to find the range of each map.
-
-    Raises:
-        ExportError: there is no convolution in float32.
     """
-    names = _convolutional(model, output)
-    if not names:
-        raise ExportError("the network has no convolutions in float32")
     with tempfile.TemporaryDirectory() as folder:
-        source, prepared, quantised = (Path(folder) / name for name in ("source", "prepared", "quantised"))
+        source, prepared, result = (Path(folder) / name for name in ("source", "prepared", "result"))
         onnx.save(model, source)
         quant_pre_process(source, prepared, skip_optimization=True, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,
-            quantised,
+            result,
             _Batches(images),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            nodes_to_quantize=names,
+            nodes_to_quantize=_convolutional(model, output),
         )
-        return onnx.load(quantised)
+        return onnx.load(result)
 
 
 class _Batches(quantization.CalibrationDataReader):
@@ -73,11 +66,7 @@ def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
     That one sees a single channel, which is slower in 8 bits than in float32.
     """
     graph = onnx.shape_inference.infer_shapes(model).graph
-    stored = {each.name for each in graph.initializer}
     maps = {each.name for each in graph.value_info if len(each.type.tensor_type.shape.dim) == 4}
     on_the_way = [node for node in needed(graph, [output]) if node.output[0] in maps]
-    second = [place for place, node in enumerate(on_the_way) if node.op_type == "Conv"][1:2] or [len(on_the_way)]
-    after = on_the_way[second[0] :]
-    if not any(node.op_type == "Conv" and node.input[1] in stored for node in after):
-        return []  # it has none, or they are in 8 bits already
-    return [node.name for node in after if node.op_type in BETWEEN]
+    second = [place for place, node in enumerate(on_the_way) if node.op_type == "Conv"][1]
+    return [node.name for node in on_the_way[second:] if node.op_type in BETWEEN]

@@ -1,0 +1,93 @@
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from typer.testing import CliRunner
+
+from pneumoscan import metrics
+from pneumoscan.model import Model
+from train import dataset
+from train.__main__ import app
+from train.errors import AuditError
+from train.network import Network
+from train.settings import Settings, identify
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "bootstrap", partial(metrics.bootstrap, rounds=20))
+
+
+@pytest.fixture
+def data(make_dataset: Callable[[int], Path]) -> Path:
+    return make_dataset(20)
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Path:
+    """A fit of two folds with random weights."""
+    samples = dataset.read_samples(data)
+    pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
+    samples = dataset.merge_groups(samples, dataset.find_duplicates(pixels))
+    settings = Settings(size=32, folds=2, network="compact")
+    identity = identify(samples, pixels, settings, dataset.assign_folds(samples, 2, 0))
+    torch.manual_seed(0)
+    for part in ("fold0", "fold1", "all"):
+        with SummaryWriter(str(tmp_path / "run" / part)) as log:
+            log.add_scalar("loss/train", 1.0, 0)
+        weights = Network(32, pretrained=False, network="compact").state_dict()
+        torch.save({"weights": weights, **identity}, tmp_path / "run" / part / "weights.pt")
+    return tmp_path / "run"
+
+
+def train(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_in_8_bits_a_fit_is_audited_calibrated_and_exported(data: Path, run: Path) -> None:
+    audit, out, options = run / "audit.json", run / "new" / "model.onnx", ("--size", 32, "--int8")
+    shown = train("audit", run, "--data", data, *options, "--json", audit)
+    assert f"{run} (out of fold, at 32 x 32, in 8 bits)" in shown
+    train(
+        "export", data, "--run", run, *options, "--audit", audit, "--out", out, "--name", "small", "--version", "0.1.0"
+    )
+
+    card = Model(out, "cpu").card
+    assert (card.name, card.version, card.input_size) == ("a", "0.1.0", 32)
+    assert any(each.data_type == onnx.TensorProto.INT8 for each in onnx.load(out).graph.initializer)
+    text = out.with_name("CARD.md").read_text()
+    assert "The convolutions of the file, but for the first, are quantised to 8 bits" in text
+    assert "## Audit" in text
+    found = json.loads(audit.read_text())["candidates"][0]["figures"]
+    for kind in ("plain", "stressed"):
+        for name in ("auc", "sensitivity", "specificity"):
+            assert found[kind][name] == pytest.approx(card.figures[f"{kind}_{name}"], abs=2e-3)
+    assert out.with_name("curves.png").stat().st_size > 0
+
+
+def test_in_8_bits_other_figures_and_another_file_come_out_than_in_float32(data: Path, run: Path) -> None:
+    for name, options in {"float32": (), "int8": ("--int8",)}.items():
+        train("export", data, "--run", run, "--size", 32, *options, "--out", run / name / "model.onnx")
+    float32, int8 = (run / name / "model.onnx" for name in ("float32", "int8"))
+    assert int8.stat().st_size < 0.7 * float32.stat().st_size
+    assert not any(each.data_type == onnx.TensorProto.INT8 for each in onnx.load(float32).graph.initializer)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32)).astype(np.uint8)
+    one, other = (Model(path, "cpu") for path in (float32, int8))
+    assert 0 < np.abs(one.predict(images).probabilities - other.predict(images).probabilities).max() < 0.1
+    assert one.card.figures != other.card.figures
+
+
+def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data: Path, run: Path) -> None:
+    audit, out = run / "audit.json", run / "new" / "model.onnx"
+    train("audit", run, "--data", data, "--size", 32, "--json", audit)
+    with pytest.raises(AuditError, match="run train audit with the same --size and --int8"):
+        train("export", data, "--run", run, "--size", 32, "--int8", "--audit", audit, "--out", out)
+    assert not out.exists()
