@@ -295,7 +295,7 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     assert (options(export)["--name"], options(export)["--version"]) == (card.name, card.version)
     assert options(export)["--size"] == options(audit)["--size"] == str(card.input_size)
     told = models.file_of(name).with_name("CARD.md").read_text()
-    assert ("--int8" in audit) == ("--int8" in export) == ("convolutions of the file are in 8 bits" in told)
+    assert ("--int8" in audit) == ("--int8" in export) == ("are quantised to 8 bits" in told)
     (line,) = re.findall(r"^Settings: (.*)\.$", told, re.MULTILINE)
     settings = dict(pair.split(" ") for pair in line.split(", "))
     assert options(fit)["--network"] == settings["network"]

@@ -162,7 +162,7 @@ class TestConvolutionsIn8Bits:
         shown = []
         for int8 in (False, True):
             write_card(complete(exported[1]), Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", int8=int8)
-            shown.append("convolutions of the file are in 8 bits" in (tmp_path / "CARD.md").read_text())
+            shown.append("are quantised to 8 bits" in (tmp_path / "CARD.md").read_text())
         assert shown == [False, True]
 
     def test_a_file_that_scores_otherwise_is_not_written(
