@@ -1,6 +1,6 @@
 """What a fit has made: who was held out, and its networks as they are scanned with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Fitted:
     pixels: NDArray[np.uint8]
     size: int
     int8: bool = False
+    _readers: dict[str, Read] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def folds(self) -> NDArray[np.int64]:
@@ -89,10 +90,12 @@ class Fitted:
         Raises:
             FitError: as of `network`.
         """
-        graph = reading_graph(self.network(part), self.size)
-        if self.int8:
-            graph = quantised(graph, "logits", self.range_images(part))
-        return reader(graph)
+        if part not in self._readers:
+            graph = reading_graph(self.network(part), self.size)
+            if self.int8:
+                graph = quantised(graph, "logits", self.range_images(part))
+            self._readers[part] = reader(graph)
+        return self._readers[part]
 
     def range_images(self, part: str) -> NDArray[np.uint8]:
         """Views of pictures that a part was trained on, by which ranges of maps are found: uint8 [M, size, size]."""
