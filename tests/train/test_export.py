@@ -55,7 +55,7 @@ def images() -> np.ndarray:
 
 def write(path: Path, images: np.ndarray, *, int8: bool = False) -> Exported:
     torch.manual_seed(0)
-    network = Network(64, pretrained=False, network="compact").eval()
+    network = Network(64).eval()
     graph = reading_graph(network, 64)
     read = reader(quantised(graph, "logits", images) if int8 else graph)
     card = export(
@@ -146,7 +146,7 @@ class TestConvolutionsIn8Bits:
         found = model.predict(images, heatmaps=True)
         for name in ("probabilities", "heatmaps"):
             one, other = (getattr(each, name) - getattr(each, name).mean(0) for each in (before, found))
-            alike, shuffled = (np.corrcoef(one.ravel(), each.ravel())[0, 1] for each in (other, np.roll(other, 16, 0)))
+            alike, shuffled = (np.corrcoef(one.ravel(), each.ravel())[0, 1] for each in (other, np.roll(other, 1, 0)))
             assert max(0.8, shuffled + 0.15) < alike < 1, name
         assert model.self_test() < 1e-4
         assert [each["probabilities"] for each in small[1].golden] != [
