@@ -8,7 +8,6 @@ the time of one, a network learns on average what they say together, which is be
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from train.dataset import Sample, assign_folds
 from train.errors import FitError
 from train.fit import Teach, parts
 from train.fitted import open_fit
-from train.graph import Read
 from train.settings import Settings
 
 VIEW = 128
@@ -71,17 +69,13 @@ def load_teachers(
             )
 
     def of(part: str) -> Teach:
-        teaching = parts(settings.folds) if part == "all" else [part]
-
-        @cache
-        def readers() -> list[Read]:
-            return [fit.reader(each) for fit in fits for each in teaching]
+        teaching = [(fit, each) for fit in fits for each in (parts(settings.folds) if part == "all" else [part])]
 
         def teach(views: Tensor, generator: torch.Generator) -> Tensor:
             if views.shape[1] != size:
                 views = functional.interpolate(views[:, None], (size, size), mode="bilinear", antialias=True)[:, 0]
-            read = readers()[int(torch.randint(len(readers()), (), generator=generator))]
-            logits = read(views.round().clamp(0, 255).to(torch.uint8).cpu().numpy()).logits
+            fit, drawn = teaching[int(torch.randint(len(teaching), (), generator=generator))]
+            logits = fit.reader(drawn)(views.round().clamp(0, 255).to(torch.uint8).cpu().numpy()).logits
             return torch.from_numpy(logits).softmax(1).to(views.device)
 
         return teach
