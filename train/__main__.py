@@ -130,12 +130,14 @@ def compare(
     from train import compare as comparison
     from train.network import best_device
 
-    unknown = set(only or ()) - set(comparison.CANDIDATES)
+    names = [*comparison.CANDIDATES, *comparison.MIRRORED]
+    unknown = set(only or ()) - set(names)
     if unknown:
-        raise typer.BadParameter(f"no candidate {', '.join(sorted(unknown))}; there are {list(comparison.CANDIDATES)}")
+        raise typer.BadParameter(f"no candidate {', '.join(sorted(unknown))}; there are {names}")
     samples, pixels = _training_data(data)
-    chosen = only or list(comparison.CANDIDATES)
-    found = comparison.compare(chosen, samples, pixels, run, folds, best_device() if device == "auto" else device)
+    found = comparison.compare(
+        only or names, samples, pixels, run, folds, best_device() if device == "auto" else device
+    )
     typer.echo(comparison.to_markdown(found))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
 from train.dataset import CLASSES
 from train.errors import AuditError
 from train.fitted import Fitted
+from train.graph import Read
 from train.validate import STRESS_SEED
 
 FULL = ("plain", "stressed")
@@ -72,19 +74,30 @@ def ask_fit(fit: Fitted, bench: Mapping[str, Positions]) -> dict[str, Answers]:
     return answers
 
 
-def held_out_logits(fit: Fitted, scored: Iterable[int], bench: Mapping[str, Positions]) -> dict[str, Logits]:
-    """Logits [M, 3] by stress, of each picture by the network of its fold; `bench` as of `ask_fit`.
+def held_out_logits(
+    fit: Fitted, scored: Iterable[int], bench: Mapping[str, Positions], *, mirrored: bool = False
+) -> dict[str, Logits]:
+    """Logits [M, 3] by stress, of each picture by the network of its fold.
 
-    `scored` names the folds of the pictures in the bench; those of others need not be finished.
+    Args:
+        fit: with finished networks of the folds in `scored`.
+        scored: the folds of the pictures in the bench.
+        bench: as of `ask_fit`.
+        mirrored: whether each picture's logits are the mean of its own and of those of its mirror image.
     """
     logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
     for fold in scored:
-        read = fit.reader(f"fold{fold}")
+        ask = partial(_logits, fit.reader(f"fold{fold}"), mirrored=mirrored)
         held_out = {name: pictures[fit.folds[pictures] == fold] for name, pictures in bench.items()}
-        answers = ask_each(lambda images: read(images).logits, fit.pixels, held_out, fit.size, f"{fit.run} fold{fold}")  # noqa: B023
+        answers = ask_each(ask, fit.pixels, held_out, fit.size, f"{fit.run} fold{fold}")
         for name, answer in answers.items():
             logits[name][fit.folds[bench[name]] == fold] = answer
     return logits
+
+
+def _logits(read: Read, images: NDArray[np.uint8], *, mirrored: bool) -> Logits:
+    logits = read(images).logits
+    return (logits + read(images[:, :, ::-1]).logits) / 2 if mirrored else logits
 
 
 def ask_model(

@@ -39,6 +39,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "classes balanced": {"balance": True},
     "texture balanced": {"balance_texture": True},
     "detail changed by up to 2": {"detail": 0.7},
+    "weights not averaged": {"average_decay": 0.0},
     "crops from 30 %": {"crop_area": 0.3},
     "crops of 160": {"size": 160},
     "crops of 192": {"size": 192},
@@ -46,6 +47,8 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "9 of 16 blocks": {"network": "lite0-9"},
 }
 """What each candidate changes of `BASE`."""
+MIRRORED = {"mean of both mirror images": "base"}
+"""Candidates that are not fitted: whose networks they are, which score each picture and its mirror image."""
 VIEWS = ("plain", "stressed", "frame masked", "frame only, filled", "lungs removed")
 COLUMNS = {
     "auc": "AUC",
@@ -64,9 +67,10 @@ def compare(
     """Fits each candidate on the first `folds` folds, goes on where it was stopped, and scores what was held out.
 
     Args:
-        names: of `CANDIDATES`.
+        names: of `CANDIDATES` and `MIRRORED`.
         samples, pixels: as of `train.fit.fit`.
-        run: folder of the fits; the figures go into `compare.json` there, beside those of earlier calls.
+        run: folder of the fits; the figures go into `compare.json` there, beside those of earlier calls with other
+            names or numbers of folds.
         folds: of `BASE.folds`, how many are fitted and scored.
         device: `cpu` or `cuda`.
 
@@ -75,20 +79,21 @@ def compare(
     """
     found = {}
     for name in names:
-        settings = replace(BASE, **CANDIDATES[name])
-        out = run / name.replace(" ", "-").replace("%", "percent")
+        fitted = MIRRORED.get(name, name)
+        settings = replace(BASE, **CANDIDATES[fitted])
+        out = run / fitted.replace(" ", "-").replace("%", "percent")
         fit(samples, pixels, settings, out, device=device, resume=True, only=[f"fold{fold}" for fold in range(folds)])
-        found[name] = _figures(samples, pixels, settings, out, folds)
+        found[name] = _figures(samples, pixels, settings, out, folds, mirrored=name in MIRRORED)
         _record(run / "compare.json", name, settings, folds, found[name])
     return found
 
 
 def _figures(
-    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, out: Path, folds: int
+    samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, out: Path, folds: int, *, mirrored: bool
 ) -> dict[str, Interval]:
     fitted = Fitted(out, settings, samples, pixels, round(settings.size * SCANNED / 32) * 32)
     pictures = np.flatnonzero(fitted.folds < folds)
-    logits = held_out_logits(fitted, range(folds), dict.fromkeys(VIEWS, pictures))
+    logits = held_out_logits(fitted, range(folds), dict.fromkeys(VIEWS, pictures), mirrored=mirrored)
     return figures_of(logits, fitted.targets[pictures], fitted.groups[pictures], fitted.folds[pictures])
 
 
@@ -129,7 +134,7 @@ def _log_odds(logits: Logits) -> NDArray[np.floating]:
 
 def _record(path: Path, name: str, settings: Settings, folds: int, figures: dict[str, Interval]) -> None:
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    content[name] = {"settings": asdict(settings), "folds": folds, "figures": figures}
+    content[f"{name} ({folds})"] = {"settings": asdict(settings), "folds": folds, "figures": figures}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -150,7 +155,7 @@ def to_section(path: Path) -> str:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        table = to_markdown({f"{name} ({each['folds']})": each["figures"] for name, each in content.items()})
+        table = to_markdown({name: each["figures"] for name, each in content.items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AuditError(f"{path} is no compare.json of train compare: {error!r}") from error
     fits = f"{BASE.epochs} epochs on crops of {BASE.size} x {BASE.size} pixels"
@@ -158,7 +163,8 @@ def to_section(path: Path) -> str:
 ## Candidates
 
 Recipes that differ in one thing from *base*, each by short fits ({fits} unless its name says otherwise). Each
-was measured on the held-out patients of as many folds as stand behind its name; 95 % intervals by a bootstrap over
-patients. Made by `python -m train compare`. Full fits score higher, and lean more on frames.
+was measured on the held-out patients of as many folds as stand behind its name: all on one, the promising on three
+beside *base*. 95 % intervals by a bootstrap over patients. Made by `python -m train compare`. Full fits score higher,
+and lean more on frames.
 
 {table}"""

@@ -21,7 +21,7 @@ from train.__main__ import app, main
 from train.alter import ALTERATIONS
 from train.audit import Audit, auc_within, audit, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
-from train.candidates import FULL, Answers, ask_fit
+from train.candidates import FULL, Answers, ask_fit, held_out_logits
 from train.card import FIGURES, RELIABILITY, write_card
 from train.dataset import Sample
 from train.errors import AuditError, FitError
@@ -186,6 +186,20 @@ def test_onnx_runtime_says_what_the_network_of_the_fold_says(real_fit: RealFit) 
     fit = open_fit(run, SAMPLES, pixels, 32)
     expected = predict_logits(fit.network("fold1"), pixels[:20])
     assert fit.reader("fold1")(pixels[:20]).logits == pytest.approx(expected, abs=1e-4)
+
+
+def test_logits_of_mirrored_pictures_are_the_mean_of_both_ways_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(images: np.ndarray) -> Seen:
+        """The logits tell how bright the left edge is."""
+        return Seen(images[:, :, 0].mean(1, keepdims=True).repeat(3, 1), np.zeros((len(images), 1)))
+
+    monkeypatch.setattr(Fitted, "reader", lambda *_: read)
+    pixels = np.zeros((len(SAMPLES), SIZE, SIZE), np.uint8)
+    pixels[:, :, 0], pixels[:, :, -1] = 40, 100
+    bench = {"plain": np.arange(len(SAMPLES))}
+    fit = Fitted(Path("run"), Settings(folds=2), SAMPLES, pixels, SIZE)
+    assert set(held_out_logits(fit, range(2), bench)["plain"].flat) == {40}
+    assert set(held_out_logits(fit, range(2), bench, mirrored=True)["plain"].flat) == {70}
 
 
 @pytest.mark.parametrize("int8", [False, True])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from train import compare, dataset
-from train.compare import BASE, CANDIDATES, COLUMNS, figures_of, to_markdown, to_section
+from train.compare import BASE, CANDIDATES, COLUMNS, MIRRORED, figures_of, to_markdown, to_section
 from train.errors import AuditError
 from train.settings import NETWORKS
 
@@ -17,6 +17,7 @@ def test_every_candidate_is_a_recipe_that_there_is() -> None:
         assert replace(BASE, **changes).network in NETWORKS
     recipes = [replace(BASE, **changes) for changes in CANDIDATES.values()]
     assert len(set(recipes)) == len(recipes)
+    assert set(MIRRORED.values()) <= set(CANDIDATES)
 
 
 def test_candidates_are_fitted_scored_and_recorded(
@@ -30,9 +31,12 @@ def test_candidates_are_fitted_scored_and_recorded(
     assert found["base"] == first["base"]  # not fitted again
     assert (tmp_path / "frames-kept" / "fold0" / "weights.pt").exists()
     assert not (tmp_path / "base" / "fold1").exists()
+    mirrored = compare.compare(["mean of both mirror images"], samples, pixels, tmp_path, 1, "cpu")
+    assert mirrored.keys() == {"mean of both mirror images"}
+    assert not (tmp_path / "mean-of-both-mirror-images").exists()
     recorded = json.loads((tmp_path / "compare.json").read_text())
-    assert recorded["frames kept"]["settings"]["foreign_frames"] == 0
-    assert recorded["base"]["figures"] == {name: list(figure) for name, figure in found["base"].items()}
+    assert recorded["frames kept (1)"]["settings"]["foreign_frames"] == 0
+    assert recorded["base (1)"]["figures"] == {name: list(figure) for name, figure in found["base"].items()}
     section = to_section(tmp_path / "compare.json")
     assert "| base (1) | " in section
     assert "| frames kept (1) | " in section
