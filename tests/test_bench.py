@@ -109,7 +109,7 @@ class TestPictures:
 
     def test_that_cannot_be_decoded_are_counted_and_left_out(self, folder: Path) -> None:
         found = pictures.find(folder, 10, 8)
-        assert [path.name for path in found.paths] == ["drawn00.jpeg", "drawn01.jpeg", "drawn02.jpeg"]
+        assert sorted(path.name for path in found.paths) == ["drawn00.jpeg", "drawn01.jpeg", "drawn02.jpeg"]
         assert found.undecodable == 1
         assert found.kilobytes == sum(path.stat().st_size for path in found.paths) / 3 / 1e3
 
@@ -119,6 +119,14 @@ class TestPictures:
         assert first == again
         assert len(set(first)) == 10
         assert max(path.name for path in first) > "0000025.png"
+
+    def test_that_are_all_taken_are_shuffled_so_that_the_first_of_them_are_a_fair_choice_too(
+        self, many: Callable[[int], Path]
+    ) -> None:
+        names = [path.name for path in pictures.find(many(40), 40, 8).paths]
+        assert len(set(names)) == 40
+        late = sorted(names)[20:]
+        assert 5 <= sum(name in late for name in names[:20]) <= 15
 
     def test_are_linked_as_often_as_wanted(self, folder: Path, tmp_path: Path) -> None:
         paths = sorted(folder.glob("drawn*"))

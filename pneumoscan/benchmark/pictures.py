@@ -29,7 +29,7 @@ class Pictures(NamedTuple):
     """Pictures that can be decoded.
 
     Attributes:
-        paths: where they are; a random choice of what was found, always the same one.
+        paths: where they are; a random choice of what was found in random order, always the same one.
         megapixels, kilobytes: of one on average; 10^6 pixels, 1000 bytes.
         undecodable: how many were chosen that cannot be decoded, and so are left out.
     """
@@ -57,13 +57,17 @@ def find(folder: Path, count: int, size: int) -> Pictures:
 
 
 def _sample(paths: Iterable[str], count: int) -> list[str]:
-    """A random choice in which every path is equally likely, in bounded memory (algorithm R of Vitter, 1985)."""
+    """A random choice in which every path is equally likely, in bounded memory (algorithm R of Vitter, 1985).
+
+    In random order too: neighbours resemble each other, so that the first few would not cost what all do on average.
+    """
     chance, chosen = random.Random(0), []
     for number, path in enumerate(paths):
         if number < count:
             chosen.append(path)
         elif (place := chance.randrange(number + 1)) < count:
             chosen[place] = path
+    chance.shuffle(chosen)
     return chosen
 
 
