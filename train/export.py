@@ -122,11 +122,14 @@ def export(
     )
     model = to_onnx(scorer, size, list(OUTPUTS))
     partial = path.with_name(f".{path.name}.partial")
-    card = _write(model, card, _in_pytorch(scorer), images, partial)
-    if range_images is not None:
-        model = quantised(model, "probabilities", range_images)
-        card = _write(model, card, _as_read(read, calibration, gate), images, partial)
-    partial.replace(path)
+    try:
+        card = _write(model, card, _in_pytorch(scorer), images, partial)
+        if range_images is not None:
+            model = quantised(model, "probabilities", range_images)
+            card = _write(model, card, _as_read(read, calibration, gate), images, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     return card
 
 

@@ -175,7 +175,7 @@ class TestConvolutionsIn8Bits:
         monkeypatch.setattr(exporting, "quantised", quantised_otherwise)
         with pytest.raises(ExportError, match=r"of the file and of the network differ by .* on a batch of 1"):
             write(tmp_path / "m.onnx", images, int8=True)
-        assert not (tmp_path / "m.onnx").exists()
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_scores_differently_is_not_written(
@@ -191,7 +191,7 @@ def test_a_file_that_scores_differently_is_not_written(
     )
     with pytest.raises(ExportError, match=r"differ by .* on a batch of 1"):
         write(tmp_path / "m.onnx", images)
-    assert not (tmp_path / "m.onnx").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_scanner_takes_the_file(exported: Exported, make_dataset: Callable[[int], Path]) -> None:
