@@ -99,7 +99,7 @@ def _fit_part(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = Network(settings.size, network=settings.network).to(device, memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True)
+    average = AveragedModel(network, multi_avg_fn=averaging(settings.average_decay), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     state = {"network": network, "average": average, "optimizer": optimizer, "scaler": scaler}
@@ -156,6 +156,19 @@ def _fit_part(
                 folder / "checkpoint.pt",
             )
     _save({"weights": average.module.state_dict(), **identity}, folder / "weights.pt")
+
+
+def averaging(decay: float) -> Callable[..., None]:
+    """An exponential moving average for `AveragedModel` that forgets its beginning.
+
+    It looks back over a tenth of the steps so far, until that is what `decay` says. Else the first weights would be
+    most of a fit of few pictures or epochs: 0.995 to the power of the number of its steps.
+    """
+
+    def update(averaged: list[Tensor], current: list[Tensor], steps: Tensor) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(steps)) / (10 + int(steps))))(averaged, current, steps)
+
+    return update
 
 
 def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:

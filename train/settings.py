@@ -22,7 +22,8 @@ class Settings:
         size: side of the training crops in pixels.
         folds: patient-wise folds for validation and calibration, at least 2.
         epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
-        average_decay: of the exponential moving average of the weights, per step.
+        average_decay: of the exponential moving average of the weights, per step; less at first (see
+            `train.fit.averaging`).
         crop_area: least share of a picture that a view keeps.
         foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
         no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent

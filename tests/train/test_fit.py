@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 from typer.testing import CliRunner
 
 from train import dataset
 from train.__main__ import app
 from train.errors import FitError
-from train.fit import fit, parts
+from train.fit import averaging, fit, parts
 from train.fitted import open_fit
 from train.settings import NETWORKS, Settings, check_identity
 from train.validate import out_of_fold
@@ -95,6 +96,25 @@ def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
     check_identity({"settings": {"size": 64}}, now, Path("old.pt"))
     with pytest.raises(FitError, match=r"old\.pt was made with other settings"):
         check_identity({"settings": {"size": 32}}, now, Path("old.pt"))
+
+
+@pytest.mark.parametrize("steps", [40, 4000])
+def test_the_average_of_the_weights_forgets_those_it_began_with(steps: int) -> None:
+    network = torch.nn.Linear(1, 1)
+    average = AveragedModel(network, multi_avg_fn=averaging(0.995), use_buffers=True)
+    for step in range(steps):
+        torch.nn.init.constant_(network.weight, 0 if step == 0 else 1)
+        average.update_parameters(network)
+    assert average.module.weight.item() > 0.999
+
+
+def test_the_average_of_the_weights_looks_back_over_many_steps_in_the_end() -> None:
+    network = torch.nn.Linear(1, 1)
+    average = AveragedModel(network, multi_avg_fn=averaging(0.995), use_buffers=True)
+    for step in range(4000):
+        torch.nn.init.constant_(network.weight, step % 2)
+        average.update_parameters(network)
+    assert average.module.weight.item() == pytest.approx(0.5, abs=0.005)
 
 
 def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
