@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,28 @@ SENSITIVITY = 0.96
 COVERAGE = 0.98
 """Share of each class that must not lie beyond the review band on the wrong side."""
 SUBTYPE_PRECISION = 0.8
-"""Share of the claims of either subtype that must agree with the labels, which are themselves noisy."""
+"""Share of the claims of either subtype, of pneumonias, that must agree with the labels, which are themselves noisy."""
 TENTHS = tuple(tenth / 10 for tenth in range(10))
 """Lower ends of the ranges of probability whose share of pneumonias is reported."""
 
 Logits = NDArray[np.floating]
+
+
+class Judged(NamedTuple):
+    """What is said of N pictures.
+
+    Attributes:
+        scores: float [N], probability of pneumonia.
+        verdicts: bool [N], whether that reaches the threshold.
+        below, above: bool [N], whether it lies below or above the review band.
+        subtypes: int [N], the class that is named as the subtype, 0 for none.
+    """
+
+    scores: NDArray[np.floating]
+    verdicts: NDArray[np.bool_]
+    below: NDArray[np.bool_]
+    above: NDArray[np.bool_]
+    subtypes: NDArray[np.integer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,13 @@ class Calibration:
         )
         return share
 
+    def judge(self, logits: Logits) -> Judged:
+        """Everything that is said of pictures with logits [N, 3]."""
+        scores, viral = self.pneumonia(logits), self.viral_share(logits)
+        verdicts, (low, high) = scores >= self.threshold, self.review_band
+        named = np.select([viral >= self.subtype_threshold, 1 - viral >= self.subtype_threshold], [2, 1], 0)
+        return Judged(scores, verdicts, scores < low, scores > high, named * verdicts)
+
 
 def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     """Fits everything to logits [N, 3] and class indices [N].
@@ -69,7 +94,8 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional conformal
     prediction (Vovk, ACML 2012): a share of at most 1 - `COVERAGE` of the ill score below its lower end, and of the
     healthy above its upper end. `COVERAGE` must exceed `SENSITIVITY`, or the threshold alone would do for the ill.
-    The threshold for subtypes is the lowest from which on either is right in a share of `SUBTYPE_PRECISION`.
+    The threshold for subtypes is the lowest at which either is right in a share of `SUBTYPE_PRECISION` of the
+    pneumonias that it is named for.
     """
 
     def loss(parameters: NDArray[np.floating]) -> float:
@@ -118,16 +144,16 @@ def fit_calibration_of_folds(
     return calibrations
 
 
-def judge_out_of_fold(
-    logits: Logits, calibrations: Mapping[int, Calibration], folds: NDArray[np.integer]
-) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
-    """Probabilities of pneumonia [N] of logits [N, 3], each by the calibration of its fold, and verdicts, bool [N]."""
-    scores, verdicts = np.empty(len(logits)), np.empty(len(logits), bool)
+def judge_out_of_fold(logits: Logits, calibrations: Mapping[int, Calibration], folds: NDArray[np.integer]) -> Judged:
+    """What is said of pictures with logits [N, 3], each by the calibration of its fold."""
+    count = len(logits)
+    below, verdicts, above = np.empty((3, count), bool)
+    judged = Judged(np.empty(count), verdicts, below, above, np.empty(count, np.int64))
     for fold, calibration in calibrations.items():
         here = folds == fold
-        scores[here] = calibration.pneumonia(logits[here])
-        verdicts[here] = scores[here] >= calibration.threshold
-    return scores, verdicts
+        for whole, part in zip(judged, calibration.judge(logits[here]), strict=True):
+            whole[here] = part
+    return judged
 
 
 def out_of_fold_figures(
@@ -149,35 +175,14 @@ def out_of_fold_figures(
     Returns:
         Figures by name, prefixed with the kind of pictures that they hold for.
     """
-    truth = targets > 0
-    names = list(logits)
-    scores = {name: np.empty(len(targets)) for name in names}
-    verdicts = {name: np.empty(len(targets), bool) for name in names}
-    reviews = {name: np.empty(len(targets), bool) for name in names}
-    beyond = {name: np.empty(len(targets), bool) for name in names}
-    claims = {name: np.zeros(len(targets), np.int64) for name in names}
-    for fold, fitted in fit_calibration_of_folds(logits, targets, folds).items():
-        here = folds == fold
-        low, high = fitted.review_band
-        for name in names:
-            scores[name][here] = fitted.pneumonia(logits[name][here])
-            verdicts[name][here] = scores[name][here] >= fitted.threshold
-            reviews[name][here] = (scores[name][here] >= low) & (scores[name][here] <= high)
-            beyond[name][here] = np.where(truth[here], scores[name][here] < low, scores[name][here] > high)
-            share = fitted.viral_share(logits[name][here])
-            claims[name][here] = (
-                np.select([share >= fitted.subtype_threshold, 1 - share >= fitted.subtype_threshold], [2, 1], 0)
-                * verdicts[name][here]
-            )
-
-    for name, flagged in unfamiliar.items():
-        reviews[name] |= flagged
-    viral = targets == 2
+    truth, viral = targets > 0, targets == 2
+    calibrations = fit_calibration_of_folds(logits, targets, folds)
     figures: dict[str, Interval] = {}
-    for name in names:
-        score, verdict, review = scores[name], verdicts[name], reviews[name]
+    for name, each in logits.items():
+        score, verdict, below, above, named = judge_out_of_fold(each, calibrations, folds)
+        review = ~(below | above) | unfamiliar.get(name, False)
         wrong = verdict != truth
-        subtype = logits[name][:, 2] - logits[name][:, 1]
+        subtype = each[:, 2] - each[:, 1]
         of_patients = partial(metrics.bootstrap, groups=groups)
         figures |= {
             f"{name}_auc": of_patients(_of(metrics.roc_auc, truth, score)),
@@ -190,11 +195,11 @@ def out_of_fold_figures(
             f"{name}_subtype_auc": metrics.bootstrap(
                 _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]
             ),
-            f"{name}_subtype_claimed": _share(claims[name][truth & verdict] > 0),
-            f"{name}_bacterial_precision": _share(targets[truth & (claims[name] == 1)] == 1),
-            f"{name}_viral_precision": _share(targets[truth & (claims[name] == 2)] == 2),
-            f"{name}_coverage_ill": _share(~beyond[name][truth]),
-            f"{name}_coverage_healthy": _share(~beyond[name][~truth]),
+            f"{name}_subtype_claimed": _share(named[truth & verdict] > 0),
+            f"{name}_bacterial_precision": _share(targets[named == 1] == 1),
+            f"{name}_viral_precision": _share(targets[named == 2] == 2),
+            f"{name}_coverage_ill": _share(~below[truth]),
+            f"{name}_coverage_healthy": _share(~above[~truth]),
             **{
                 f"{name}_ill_of_{low:.1f}": _share(truth[(score >= low) & ((score < low + 0.1) | (low == TENTHS[-1]))])
                 for low in TENTHS

@@ -68,9 +68,9 @@ def ask_fit(fit: Fitted, bench: Mapping[str, Positions]) -> dict[str, Answers]:
     )
     answers = {}
     for name, pictures in bench.items():
-        scores, verdicts = judge_out_of_fold(logits[name], calibrations, fit.folds[pictures])
+        judged = judge_out_of_fold(logits[name], calibrations, fit.folds[pictures])
         viral = logits[name][:, 2] - logits[name][:, 1]
-        answers[name] = Answers(pictures, scores, verdicts, viral, fit.folds[pictures])
+        answers[name] = Answers(pictures, judged.scores, judged.verdicts, viral, fit.folds[pictures])
     return answers
 
 

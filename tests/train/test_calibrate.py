@@ -130,6 +130,14 @@ class TestFigures:
         for name in ("subtype_claimed", "bacterial_precision", "viral_precision"):
             assert found[f"plain_{name}"][0] == 1
 
+    def test_count_a_subtype_named_for_a_healthy_picture_as_wrong(self) -> None:
+        """Of 1,000 of each class the healthy are scored as if every tenth of them were viral."""
+        targets = np.arange(3000) % 3
+        seen = np.where((targets == 0) & (np.arange(3000) % 30 == 0), 2, targets)
+        found = self.figures(np.eye(3)[seen] * 10, targets)
+        assert found["plain_viral_precision"][0] == 1000 / 1100
+        assert found["plain_bacterial_precision"][0] == 1
+
     def test_of_a_fold_use_no_calibration_of_its_own(self) -> None:
         """One fold's logits are on another scale: a calibration that saw them would save its sensitivity."""
         targets = np.arange(300) % 3
