@@ -76,17 +76,20 @@ Temperature, class offsets, threshold and review band were fitted on the out-of-
 The probabilities presume the share of pneumonia in the training data, {prevalence:.0%}.
 
 - Threshold **{threshold}**: the {threshold_method}.
-- Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side
-  (class-conditional conformal prediction on the out-of-fold pictures), as long as pictures resemble these.
-- A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest from which on
-  {subtype_precision:.0%} of either kind agree with their labels, out of fold. Otherwise the subtype stays empty.
+- Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side, of plain
+  and stressed out-of-fold pictures together (class-conditional conformal prediction). Either kind alone may have less, see below.
+- A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
+  {subtype_precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
+  Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one.
 
 ## Figures
 
 Out of fold, with 95 % intervals (Wilson for proportions, bootstrap over patients for the rest). For each fold,
 the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
 {area_low:.0%} to {area_high:.0%} of the area, stretched by up to {aspect} either way, contrast {contrast_low} to {contrast_high},
-gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out.
+gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out. Training changes its pictures in such ways too, at least as
+strongly: these are figures of known changes, not of another hospital. Networks and recipes were chosen by some of the
+same folds, with few to choose from (see the models' change log): that too makes the figures a little too good.
 
 | | plain | stressed |
 |---|---|---|

@@ -107,7 +107,7 @@ def export(
         resampling=RESAMPLING,
         classes=CLASSES,
         threshold=round(calibration.threshold, 4),
-        threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures",
+        threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures together",
         review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
         subtype_threshold=round(calibration.subtype_threshold, 2),
         licence=LICENCE.format(origin=origin, source=source),

@@ -179,6 +179,7 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         if each["auc"]
     ]
     lines.append(
-        f"- A logistic regression reaches these AUCs without looking at the lungs, on only: {'; '.join(told)}."
+        f"- A logistic regression reaches these AUCs on only: {'; '.join(told)}. Size, frame and corners show no lung;"
+        " texture is strength of detail, mean and contrast of the inner part, which disease changes too."
     )
     return "\n".join(lines) + "\n"

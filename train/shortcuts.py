@@ -1,6 +1,7 @@
-"""How far the class can be told without looking at the lungs: baselines that need no network.
+"""How far the class can be told without looking for disease: baselines that need no network.
 
-A property of the data, not of a model: what these reach, a network can reach in the same way.
+A property of the data, not of a model: what these reach, a network can reach in the same way. Only texture is that of
+the lungs too, where disease changes it as well as the machine does.
 """
 
 import csv

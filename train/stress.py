@@ -1,4 +1,4 @@
-"""Pictures as another hospital might frame and expose them: what a model loses here, it loses there.
+"""Pictures as another hospital might frame and expose them: what a model loses here, it is likely to lose there.
 
 On plain hold-outs of this data set every model looks alike (AUC about 0.995), because frame and format give the class
 away. `stress` changes everything at once; `CHANGES` has one change each, so that an audit tells what a model relies on.
