@@ -119,6 +119,8 @@ def read(path: str | os.PathLike[str]) -> File:
             after = os.fstat(file.fileno())
     except FileNotFoundError:
         raise DecodeError(ErrorCode.NOT_FOUND, "no such file") from None
+    except ValueError:  # NUL, or half a character
+        raise DecodeError(ErrorCode.NOT_FOUND, "no file can have such a name") from None
     except PermissionError:
         raise DecodeError(ErrorCode.PERMISSION_DENIED, "no permission to read it") from None
     except OSError as error:

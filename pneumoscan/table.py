@@ -30,7 +30,11 @@ class TableSink:
             self._left_out += 1
 
     def commit(self) -> None:
-        """Draws the table."""
+        """Draws the table.
+
+        Raises:
+            OSError: it could not be written.
+        """
         if isinstance(self._stream, TextIOWrapper):
             self._stream.reconfigure(errors="backslashreplace")
         table = Table(
@@ -55,9 +59,11 @@ class TableSink:
                 Text(printable(record.path)), Text(result, style), score, record.subtype or "", Text(printable(note))
             )
         console = Console(file=self._stream, highlight=False)
-        console.print(table)
-        if self._left_out:
-            console.print(f"… and {self._left_out:,} more. Write them to a file with -o.")
+        with console.capture() as drawn:  # into a pipe that nobody reads any more it would end the whole program
+            console.print(table)
+            if self._left_out:
+                console.print(f"… and {self._left_out:,} more. Write them to a file with -o.")
+        self._stream.write(drawn.get())
         self._stream.flush()
 
     def discard(self) -> None:

@@ -340,6 +340,12 @@ class TestReading:
         os.utime(tmp_path / "x", ns=(1, 1_700_000_000_123_456_700))
         assert read(tmp_path / "x").modified == (tmp_path / "x").stat().st_mtime_ns
 
+    @pytest.mark.parametrize("name", ["a\0.png", "\ud800.png"])
+    def test_finds_nothing_under_a_name_that_no_file_can_have(self, name: str) -> None:
+        with pytest.raises(DecodeError, match="no file can have such a name") as refusal:
+            read(name)
+        assert refusal.value.code is ErrorCode.NOT_FOUND
+
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_leaves_no_file_open_whatever_happens(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "x").write_bytes(b"abc")

@@ -400,11 +400,16 @@ class TestInterruption:
         assert "Traceback" not in errors
         assert "cannot write" not in errors
 
-    def test_by_a_reader_does_not_stop_the_file(self, many: Many, tiny_model: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
+    def test_by_a_reader_does_not_stop_the_file(
+        self, many: Many, tiny_model: Path, tmp_path: Path, format: str
+    ) -> None:
         output = tmp_path / "o.csv"
         command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
         process = subprocess.Popen(
-            [*command, many(2000), "-o", "-", "-o", output], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [*command, many(2000), "-f", format, "-o", "-", "-o", output],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         assert process.stdout is not None
         process.stdout.close()

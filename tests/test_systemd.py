@@ -1,3 +1,4 @@
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,15 @@ class TestTheUnit:
         assert f'\nReadWritePaths="{tmp_path}"\n' in printed
         assert "Type=notify" in printed
         assert list(tmp_path.iterdir()) == []
+
+    def test_starts_nothing_that_lies_in_the_working_directory(self, run: Run, tmp_path: Path) -> None:
+        printed = run("watch", ".", "-o", "o.jsonl", "--print-systemd-unit", cwd=tmp_path).stdout
+        (line,) = (line for line in printed.splitlines() if line.startswith("ExecStart="))
+        (tmp_path / "pneumoscan.py").write_text("raise SystemExit('not the program')")
+        *start, watch = shlex.split(line.removeprefix("ExecStart="))[:5]
+        assert watch == "watch"
+        version = subprocess.run([*start, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (version.returncode, version.stderr) == (0, "")
 
     @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
     def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:

@@ -143,16 +143,18 @@ class Outputs:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Completes every output that is left, or after something unforeseen lets go of them, and frees them all."""
-        for path, sink in list(self._sinks.items()):
-            try:
-                if kind is None or issubclass(kind, typer.Exit):
-                    sink.commit()
-                else:
+        try:
+            for path, sink in list(self._sinks.items()):
+                try:
+                    if kind is None or issubclass(kind, typer.Exit):
+                        sink.commit()
+                    else:
+                        sink.discard()
+                except (OSError, sqlite3.Error) as error:
                     sink.discard()
-            except (OSError, sqlite3.Error) as error:
-                sink.discard()
-                self._report(path, error)
-        self._held.close()
+                    self._report(path, error)
+        finally:
+            self._held.close()
 
     def _give_up(self, path: Path, error: OSError) -> None:
         """Completes an output that fails, as far as can be."""

@@ -85,7 +85,8 @@ def watch(
         misuse(f"{output}: there is no directory {output.parent}", "-o")
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
-        command = [sys.executable, "-m", "pneumoscan", *arguments]
+        # Without -P Python would import what lies in the working directory, to which others may write.
+        command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
         writes_to = os.path.dirname(os.path.realpath(output))
         typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
         return

@@ -56,8 +56,6 @@ def thumbnail(record: Record, root: Path) -> str:
     except DecodeError as error:
         found = error.code is not ErrorCode.NOT_FOUND
         raise NoPictureError(f"picture cannot be shown: {error}" if found else "picture not found") from error
-    except ValueError as error:  # a path that no system call takes
-        raise NoPictureError("picture not found") from error
     scale = LONGER_SIDE / max(picture.width, picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return _data_url(Image.fromarray(picture.pixels).resize(size), "WEBP", quality=QUALITY, method=2)
