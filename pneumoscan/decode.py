@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from pneumoscan import jpeg, png
 from pneumoscan.records import ErrorCode
+from pneumoscan.sources import JPEG, PNG
 
 MAX_BYTES = 512 * 1024**2
 """Largest file read: the largest picture decoded, at 8 bytes a pixel."""
@@ -38,8 +39,8 @@ SHORTEST_HEADER = 256
 """Bytes below which a JPEG or PNG whose header fails is called truncated rather than corrupt."""
 
 _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (JPEG, JpegImageFile),
+    (PNG, PngImageFile),
 )
 
 _large = threading.Lock()
@@ -160,12 +161,15 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
         max_pixels: larger pictures are refused before they are decoded.
 
     Raises:
-        DecodeError: `empty_file`, `not_an_image`, `unsupported_format`, `truncated`, `corrupt` or `too_large`.
+        DecodeError: `empty_file`, `not_an_image`, `unsupported_format`, `truncated`, `corrupt`, `too_large`, or, for
+            what this program has drawn, `not_a_chest_xray`.
     """
     if not data:
         raise DecodeError(ErrorCode.EMPTY_FILE, "the file is empty")
     image = _open(data)
     width, height = image.size
+    if png.is_own(image.info):
+        raise DecodeError(ErrorCode.NOT_A_CHEST_XRAY, "drawn by pneumoscan: scan the radiograph itself", width, height)
     if width * height > max_pixels:
         raise DecodeError(
             ErrorCode.TOO_LARGE,

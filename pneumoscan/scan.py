@@ -225,7 +225,9 @@ class Scanner:
             modified=file.modified,
         )
         if isinstance(found, DecodeError):
-            return new(status=Status.ERROR, error=found.code, message=str(found))
+            is_drawn = found.code is ErrorCode.NOT_A_CHEST_XRAY
+            status = Status.REJECTED if is_drawn else Status.ERROR
+            return new(status=status, error=found.code, message=str(found))
         new = partial(new, device=self.model.device)
         if not isinstance(score, Score):
             return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)

@@ -14,6 +14,9 @@ from typing import BinaryIO, NamedTuple
 PICTURES = ("*.jpeg", "*.jpg", "*.png")
 """Names that a directory walk picks up unless told otherwise. What a file really holds, its content tells."""
 
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+"""What files of these kinds begin with."""
+
 IN_MEMORY = 10_000
 """Entries of one directory that are sorted in a list; more go through a temporary database on the disk."""
 
@@ -75,6 +78,15 @@ class Selection:
 
 
 DEFAULT = Selection()
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file, and it begins as a JPEG or PNG does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(PNG)).startswith((JPEG, PNG))
+    except (OSError, ValueError):
+        return False
 
 
 def find_files(paths: Iterable[str | os.PathLike[str]], selection: Selection = DEFAULT) -> Iterator[str]:

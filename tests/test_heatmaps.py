@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pneumoscan import atomic, overlay
+from pneumoscan import atomic, overlay, schema
 from pneumoscan.cli import heatmaps
 from pneumoscan.cli.heatmaps import Heatmaps, mirrored
 from pneumoscan.records import Label, Record, Status
@@ -111,6 +111,16 @@ class TestPredict:
         first = predict(".", "--heatmaps", "out")
         assert predict(".", "--heatmaps", "out").stdout == first.stdout
         assert pictures(tmp_path / "out") == {"a.png.png"}
+
+    def test_leaves_overlays_that_no_later_scan_takes_for_radiographs(self, predict: Predict, flat: Flat) -> None:
+        flat("x/a.png", 204)
+        (first,) = predict("x", "--heatmaps", "x/heat").stdout.splitlines()
+        later = predict("x")
+        picture, drawn = (json.loads(line) for line in later.stdout.splitlines())
+        assert (later.returncode, picture) == (0, json.loads(first))
+        assert (drawn["status"], drawn["error"], drawn["label"]) == ("rejected", "not_a_chest_xray", None)
+        assert drawn["message"] == "drawn by pneumoscan: scan the radiograph itself"
+        assert schema.problems(drawn) == []
 
     def test_refuses_a_folder_that_holds_an_input(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
         flat("x/a.png", 204)

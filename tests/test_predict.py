@@ -299,6 +299,26 @@ class TestExitCode:
         assert result.stdout == ""
         assert list(tmp_path.iterdir()) == []
 
+    def test_is_2_when_an_output_is_a_picture(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        before = flat("a.png", 51).read_bytes(), flat("b.png", 204).read_bytes()
+        result = predict(
+            "a.png", "-o", "o.csv", "-o", "b.png", "-f", "csv", cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}
+        )
+        assert result.returncode == Exit.USAGE
+        assert "b.png is a picture, which would be lost" in result.stderr
+        assert ((tmp_path / "a.png").read_bytes(), (tmp_path / "b.png").read_bytes()) == before
+        assert len(list(tmp_path.glob("*.png"))) == len(list(tmp_path.iterdir()))
+
+    def test_is_2_when_an_output_is_the_list_of_inputs(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        names = f"{flat('a.png', 51)}\n"
+        (tmp_path / "list.csv").write_text(names)
+        result = predict(
+            "--files-from", "list.csv", "-o", "./list.csv", cwd=tmp_path, env=os.environ | {"COLUMNS": "200"}
+        )
+        assert result.returncode == Exit.USAGE
+        assert "list.csv is the list of what to scan, which would be lost" in result.stderr
+        assert (tmp_path / "list.csv").read_text() == names
+
     def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         (tmp_path / "o.jsonl").mkdir()
         (tmp_path / "older.jsonl").write_text("older")

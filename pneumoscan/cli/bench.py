@@ -14,6 +14,7 @@ from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Qu
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
+from pneumoscan.sources import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.benchmark.pictures import Pictures
@@ -160,6 +161,8 @@ def _check_outputs(files: list[Path | None]) -> None:
             misuse(f"{file}: there is no directory {file.parent}", option)
         if file is not None and file.is_dir():
             misuse(f"{file} is a directory", option)
+        if file is not None and option != "--plot" and is_picture(file):
+            misuse(f"{file} is a picture, which would be lost", option)
 
 
 def _check_plot(file: Path) -> None:

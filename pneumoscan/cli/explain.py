@@ -2,7 +2,6 @@
 
 import os
 import sys
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,15 +110,14 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
 
 
 def _write(scanner: "Scanner", seen: "Seen", target: Path) -> None:
+    from pneumoscan import png
     from pneumoscan.explanation import explanation
     from pneumoscan.overlay import original
 
     record, pixels, heat = seen
     assert pixels is not None  # of every picture that is no error
     grey = original(record, pixels, max_pixels=scanner.max_pixels)
-    file = BytesIO()
-    explanation(record, scanner.model.card, grey, pixels, heat).save(file, "PNG")
-    replace_with(target, file.getvalue())
+    replace_with(target, png.own(explanation(record, scanner.model.card, grey, pixels, heat)))
 
 
 def _preview(seen: "Seen") -> str:

@@ -5,7 +5,6 @@ import re
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -117,16 +116,16 @@ class Heatmaps:
     def _draw(
         self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int
     ) -> None:
+        from pneumoscan import png
         from pneumoscan.overlay import original, overlay
 
         target = self._folder / place
         if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
-        file = BytesIO()
         picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
-        picture.save(file, "PNG", compress_level=1)  # the others take several times as long to save a tenth
         target.parent.mkdir(parents=True, exist_ok=True)
-        replace_with(target, file.getvalue())
+        # Other levels take several times as long to save a tenth.
+        replace_with(target, png.own(picture, level=1))
 
     def _finished(self, record: Record, place: str, drawn: Future[None] | None) -> Record:
         try:

@@ -16,6 +16,7 @@ from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record
 from pneumoscan.sinks import Sink, is_file, open_sink
+from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)
@@ -37,11 +38,13 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
             misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
         if path != STDOUT and not path.absolute().parent.is_dir():
             misuse(f"{path}: there is no directory {path.parent}", "-o")
+        if path != STDOUT and is_picture(path):
+            misuse(f"{path} is a picture, which would be lost: name a file for the results", "-o")
         if chosen is Format.TABLE and path != STDOUT:
             misuse(f"{path}: a table is for standard output only", "-o")
         if chosen is Format.PARQUET and (path == STDOUT or not is_file(path)):
             misuse("Parquet can be written to a file only", "-o")
-        if any(_same(path, other) for other in formats):
+        if any(same_file(path, other) for other in formats):
             misuse(f"{path} is named twice", "-o")
         formats[path] = chosen
     if format is not None and format not in formats.values():
@@ -185,7 +188,8 @@ def _latest(growing: Path, file: Path) -> Path:
         return growing if growing.exists() else file
 
 
-def _same(one: Path, other: Path) -> bool:
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file; standard output is none."""
     return one == other or (STDOUT not in (one, other) and os.path.realpath(one) == os.path.realpath(other))
 
 

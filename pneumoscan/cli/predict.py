@@ -28,7 +28,7 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
-from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats
+from pneumoscan.cli.outputs import STDOUT, Outputs, chosen_formats, same_file
 from pneumoscan.cli.pages import ScanPage
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
@@ -144,6 +144,8 @@ def predict(
     selection = _selection(recursive, include, exclude, follow_links, shard)
     inputs = _inputs(paths or [], files_from, null, selection, counts)
     formats = chosen_formats(output or [STDOUT], format)
+    if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
+        misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
     if heatmaps is None and heatmaps_for:
         misuse("goes with --heatmaps", "--heatmaps-for")
     page = None if report is None else ScanPage(report, formats, resume=resume)
