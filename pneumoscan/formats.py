@@ -1,8 +1,10 @@
 """Records as text and back: CSV, JSON, JSON Lines. Knows nothing of files' places, and nothing of scanning."""
 
+import codecs
 import csv
 import io
 import json
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from enum import StrEnum
@@ -147,6 +149,8 @@ def _read_csv(file: BinaryIO) -> Iterator[Row]:
     header = ENCODINGS[Format.CSV].begin
     first = file.readline()
     if first != header:
+        if first in (header[:-1] + b"\r\n", codecs.BOM_UTF8 + header, codecs.BOM_UTF8 + header[:-1] + b"\r\n"):
+            raise FormatError("another program has saved it: with a mark at its beginning (BOM), or lines in CR LF", 1)
         if first and not header.startswith(first):
             raise FormatError("the columns are not those of this program", 1)
         if first:
@@ -169,10 +173,12 @@ def _read_csv(file: BinaryIO) -> Iterator[Row]:
             raise TornTailError(number, start)
         if len(row) != len(COLUMNS):
             raise FormatError(f"{len(row)} columns instead of {len(COLUMNS)}", number)
-        try:
-            values = {name: _PARSERS[name](text) for name, text in zip(COLUMNS, row, strict=True)}
-        except ValueError as error:
-            raise FormatError(str(error), number) from None
+        values = {}
+        for name, text in zip(COLUMNS, row, strict=True):
+            try:
+                values[name] = _PARSERS[name](text)
+            except ValueError:
+                raise FormatError(f"{name} cannot be {reprlib.repr(text)}", number) from None
         yield Row(number, start, lines.end, values)
         start, number = lines.end, lines.number + 1
 

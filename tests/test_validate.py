@@ -164,6 +164,15 @@ class TestCsv:
             "x: 1 problem in 0 records",
         ]
 
+    @pytest.mark.parametrize("saved", [lambda data: b"\xef\xbb\xbf" + data, lambda data: data.replace(b"\n", b"\r\n")])
+    def test_that_another_program_has_saved_is_told_as_such(self, saved: Callable[[bytes], bytes]) -> None:
+        lines = said(saved(encoded(Format.CSV, ILL)), Format.CSV)
+        assert lines[0].startswith("x:1: another program has saved it")
+
+    def test_names_the_column_of_a_number_that_is_none(self) -> None:
+        data = encoded(Format.CSV, replace(ILL, width=2102)).replace(b",2102,", b",2102.0,")
+        assert said(data, Format.CSV)[0].startswith("x:2: width cannot be '2102.0'")
+
     def test_tells_lines_of_the_file_though_names_may_have_several(self) -> None:
         data = encoded(Format.CSV, replace(ILL, path="a\nb\nc"), FAILED, FAILED)
         assert said(data, Format.CSV)[0] == "x:6: the path is there again; first in line 5"
