@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from pneumoscan.formats import printable
 from pneumoscan.sources import Selection, find_files
 
 TICK = 0.5
@@ -63,6 +64,7 @@ class Folders:
         self._events = events
         self._next_walk = 0.0
         self._growing: dict[str, tuple[State, float]] = {}
+        self._gone: set[str] = set()
 
     def rounds(self, wanted: Callable[[str], bool]) -> Iterator[Iterator[str]]:
         """Yields, without end and many times a second, files that are ready. Use up each round before the next.
@@ -76,6 +78,7 @@ class Folders:
 
     def _walk(self) -> Iterator[str]:
         """All files, counting the time that finding them takes, but not that of their use."""
+        self._tell_what_is_gone()
         files = find_files(self._directories, self._selection)
         walking = 0.0
         while True:
@@ -86,6 +89,17 @@ class Folders:
                 break
             yield path
         self._next_walk = time.monotonic() + max(self._poll, walking / SHARE_OF_WALKING)
+
+    def _tell_what_is_gone(self) -> None:
+        """Says once that a folder is gone, as one on a share may be, and once that it is back."""
+        for directory in self._directories:
+            is_there = os.path.isdir(directory)
+            if not is_there and directory not in self._gone:
+                log.warning("%s is gone; what it holds is scanned when it is back", printable(directory))
+                self._gone.add(directory)
+            elif is_there and directory in self._gone:
+                log.warning("%s is back", printable(directory))
+                self._gone.remove(directory)
 
     def _ready(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> Iterator[str]:
         for path in chain((path for path in paths if path not in self._growing and wanted(path)), list(self._growing)):

@@ -170,9 +170,11 @@ class TestTheCommandReport:
         predictions = scan("o.csv")
         (tmp_path / "elsewhere").mkdir()
         cwd = tmp_path / "elsewhere"
-        assert report(predictions, "-o", "r.html", cwd=cwd).returncode == Exit.OK
+        result = report(predictions, "-o", "r.html", cwd=cwd)
+        assert result.returncode == Exit.OK
+        assert "no picture is where its record says" in result.stderr
         assert rows_of(cwd / "r.html")["x/ill.png"]["missing"] == "picture not found"
-        report(predictions, "-o", "r.html", "--root", "..", cwd=cwd)
+        assert "no picture" not in report(predictions, "-o", "r.html", "--root", "..", cwd=cwd).stderr
         assert {"image", "heat"} <= set(rows_of(cwd / "r.html")["x/ill.png"])
 
     def test_shows_no_picture_that_is_another_one_by_now(self, report: Run, scan: Scan, tmp_path: Path) -> None:

@@ -171,16 +171,20 @@ class TestAWatch:
         wait_for(output, 2)
         stop(stop_me)
 
-    def test_survives_that_its_folder_goes_away_and_comes_back(self, watch: Watch, flat: Flat, output: Path) -> None:
+    def test_survives_and_tells_that_its_folder_goes_away_and_comes_back(
+        self, watch: Watch, flat: Flat, output: Path
+    ) -> None:
         flat("in/a.png", 51)
         process = watch()
         wait_for(output, 1)
         (output.parent / "in").rename(output.parent / "away")
-        time.sleep(1)
+        time.sleep(2)
         (output.parent / "away").rename(output.parent / "in")
         flat("in/b.png", 204)
         assert [record["path"] for record in wait_for(output, 2)] == ["in/a.png", "in/b.png"]
-        stop(process)
+        _, errors = stop(process)
+        assert errors.count("in is gone; what it holds is scanned when it is back") == 1
+        assert errors.count("in is back") == 1
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
     def test_stops_cleanly_at_a_signal(self, watch: Watch, flat: Flat, output: Path, number: int, code: int) -> None:

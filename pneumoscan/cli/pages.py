@@ -168,6 +168,10 @@ def _pictures(
     shown = [entry.record for entry in entries[:thumbnails] if entry.record.status != Status.ERROR]
     made = pictures.thumbnails(shown, root, available_cores())
     found = list(progress(made, "thumbnails", quiet=quiet, total=len(shown)))
+    if found and not quiet and not any("image" in each for each in found):
+        complain(
+            "no picture is where its record says, or all have changed; pneumoscan report --root DIR looks elsewhere"
+        )
     return found + [{} for _ in entries[len(found) :]]
 
 
