@@ -21,6 +21,7 @@ from PIL import Image
 
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import COLUMNS
+from tests.tiny_model import write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Flat = Callable[[str, int], Path]
@@ -435,6 +436,38 @@ class TestInterruption:
         assert result.returncode == Exit.INPUT_ERRORS
         assert result.stderr.count("cannot write /dev/full: No space left on device") == 1
         assert len(list(csv.DictReader(good.read_text().splitlines()))) == 2
+
+    def test_of_messages_by_their_reader_stops_nothing(
+        self, predict: Run, flat: Flat, tmp_path: Path, unheard: int
+    ) -> None:
+        flat("in/a.png", 51)
+        output, page = tmp_path / "o.csv", tmp_path / "r.html"
+        result = predict(tmp_path / "in", "-o", output, "--report", page, **to(unheard))
+        assert (result.returncode, result.stdout) == (Exit.OK, "")
+        assert len(list(csv.DictReader(output.read_text().splitlines()))) == 1
+        assert page.exists()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_of_complaints_by_their_reader_leaves_the_other_outputs_complete(
+        self, predict: Run, many: Many, tmp_path: Path, unheard: int
+    ) -> None:
+        good = tmp_path / "o.csv"
+        result = predict(many(20), "-o", "/dev/full", "-f", "jsonl", "-o", good, **to(unheard))
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert len(list(csv.DictReader(good.read_text().splitlines()))) == 20
+
+    def test_of_warnings_by_their_reader_stops_nothing(
+        self, run: Run, many: Many, tmp_path: Path, unheard: int
+    ) -> None:
+        model = write_model(tmp_path / "m.onnx", fails_above=1)
+        result = run("predict", "--model", model, "--device", "cpu", "--batch-size", 2, many(4), **to(unheard))
+        assert [record["status"] for record in lines(result.stdout)] == ["ok"] * 4
+        assert result.returncode == Exit.OK
+
+
+def to(errors: int) -> dict[str, Any]:
+    """Options with which standard error goes there."""
+    return {"capture_output": False, "stdout": subprocess.PIPE, "stderr": errors}
 
 
 def _read(terminal: int) -> bytes:
