@@ -54,4 +54,5 @@ def load_scanner(model: str | None, **options: Any) -> "Scanner":
 
 def settings_of(scanner: "Scanner") -> Settings:
     """What besides a file decides its record."""
-    return Settings(scanner.model.sha256, scanner.threshold, scanner.max_pixels)
+    max_pixels = min(scanner.max_pixels, sys.maxsize)  # more than any picture has, and more than SQLite takes
+    return Settings(scanner.model.sha256, scanner.threshold, max_pixels)
