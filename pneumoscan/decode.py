@@ -43,6 +43,9 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (PNG, PngImageFile),
 )
 
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""Orientations of EXIF in which rows are stored as columns."""
+
 _large = threading.Lock()
 
 # First bytes of formats that people do keep radiographs in, so that the error can name them.
@@ -193,8 +196,8 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
                 PngImageFile(BytesIO(data)).verify()  # Pillow decodes what its checksums call damaged, unless asked
                 if not png.is_complete(data):
                     raise OSError("it is truncated: rows are missing")
-            upright = _upright(image)
-            if (upright.width > upright.height) != (image.width > image.height):
+            upright, is_on_side = _upright(image)
+            if is_on_side:
                 width, height = height, width
             grey = _grey(upright)
             if size is not None and grey.size != (size, size):
@@ -223,13 +226,18 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise DecodeError(ErrorCode.NOT_AN_IMAGE, "the file is not a JPEG or PNG picture")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as EXIF says that it is to be displayed; as it is stored, where EXIF cannot be understood."""
+def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The picture as EXIF says that it is to be displayed, and whether it was stored on its side.
+
+    It stays as it is stored where EXIF cannot be understood.
+    """
     try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-        return ImageOps.exif_transpose(image) if turned else image  # which would be copied
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if orientation == 1:  # it would be copied
+            return image, False
+        return ImageOps.exif_transpose(image), orientation in _ON_ITS_SIDE
     except Exception:  # the pixels are sound, and broken EXIF raises nearly anything
-        return image
+        return image, False
 
 
 def _read_failure(error: Exception) -> ErrorCode:
@@ -242,7 +250,7 @@ def _read_failure(error: Exception) -> ErrorCode:
 
 def _grey(image: Image.Image) -> Image.Image:
     """Any Pillow mode to `L`: luma of ITU-R BT.601, transparency over black, 16 bits by their own range."""
-    if image.mode == "L":
+    if image.mode == "L" and not image.has_transparency_data:
         return image
     if image.mode.startswith("I"):
         # Deep radiographs hold 10 to 16 bits at an unstated window, so their own range becomes 0 to 255.

@@ -50,8 +50,12 @@ def to_dict(record: Record) -> dict[str, Any]:
 
 
 def to_json(record: Record) -> bytes:
-    """One JSON object without an end of line; ASCII, so that a name in whatever encoding survives."""
-    return json.dumps(to_dict(record)).encode()
+    """One JSON object without an end of line; ASCII, so that a name in whatever encoding survives.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
+    return json.dumps(to_dict(record), allow_nan=False).encode()
 
 
 def to_csv(record: Record) -> bytes:

@@ -253,6 +253,8 @@ class Scanner:
                 self._largest_batch = min(self._largest_batch, len(images) - middle)
             return halves
         finite = np.all(np.isfinite(probabilities), axis=1)
+        if scores is not None:
+            finite &= np.isfinite(scores)
         return [
             Score(probabilities[i], None if scores is None else float(scores[i]), None if heat is None else heat[i])
             if finite[i]

@@ -83,6 +83,15 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture
+def unheard() -> Iterator[int]:
+    """The end of a pipe to write to, which nobody reads any more."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
 def _text(argument: object) -> str | os.PathLike[str]:
     return argument if isinstance(argument, str | os.PathLike) else str(argument)
 

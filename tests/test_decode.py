@@ -94,8 +94,15 @@ class TestPixels:
     def test_that_are_transparent_are_black(self) -> None:
         assert decode(encode(Image.new("RGBA", (9, 9), (255, 255, 255, 0)), "PNG")).pixels.max() == 0
 
+    def test_of_the_one_grey_that_is_declared_transparent_are_black(self) -> None:
+        picture = gradient()
+        pixels = decode(encode(picture, "PNG", transparency=200)).pixels
+        expected = np.asarray(picture)
+        assert (expected == 200).any()
+        assert np.array_equal(pixels, np.where(expected == 200, 0, expected))
+
     @pytest.mark.parametrize("orientation", range(9))
-    @pytest.mark.parametrize("shape", [(320, 200), (200, 320), (200, 200)])
+    @pytest.mark.parametrize("shape", [(320, 200), (200, 320), (200, 200), (320, 319), (319, 320)])
     @pytest.mark.parametrize("format", ["JPEG", "PNG"])
     def test_are_upright_when_exif_says_the_picture_was_turned(
         self, orientation: int, shape: tuple[int, int], format: str

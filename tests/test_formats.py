@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, read_rows, to_csv
+from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, read_rows, to_csv, to_json
 from pneumoscan.records import Record
 from tests.records import ILL, failed
 
@@ -80,3 +80,9 @@ class TestReading:
 
 def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
     assert to_csv(failed("a.jpg")).startswith(b"a.jpg,error,,,,,,,false,,,,,,empty_file,the file is empty,")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_is_never_written_with_what_json_does_not_have(number: float) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(replace(ILL, outlier_score=number))

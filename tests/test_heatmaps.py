@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -246,6 +248,22 @@ class TestDrawing:
             next(records)
         assert taken <= 5 + heatmaps.AHEAD
         records.close()
+
+    def test_that_is_interrupted_waits_for_no_drawer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        going_on = threading.Event()
+        monkeypatch.setattr(Heatmaps, "_draw", lambda *_: going_on.wait(timeout=20))
+
+        def interrupted() -> Iterator[Seen]:
+            yield seen("gone.png")
+            raise KeyboardInterrupt
+
+        records = Heatmaps(tmp_path / "out", "all", []).draw(interrupted(), 1)
+        begun = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            next(records)
+        took = time.monotonic() - begun
+        going_on.set()
+        assert took < 10
 
     def test_of_one_file_under_two_names_draws_one_after_the_other(self, tmp_path: Path) -> None:
         same = [seen("gone.png"), seen("./gone.png"), seen(".//gone.png")] * 5

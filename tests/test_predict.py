@@ -21,6 +21,7 @@ from PIL import Image
 
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import COLUMNS
+from tests.tiny_model import write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Flat = Callable[[str, int], Path]
@@ -319,6 +320,14 @@ class TestExitCode:
         assert "list.csv is the list of what to scan, which would be lost" in result.stderr
         assert (tmp_path / "list.csv").read_text() == names
 
+    @pytest.mark.parametrize(
+        "arguments", [["predict", "."], ["watch", ".", "-o", "o.jsonl"], ["evaluate", "."], ["explain", "x.png"]]
+    )
+    def test_is_2_when_the_threshold_is_no_number(self, run: Run, tmp_path: Path, arguments: list[str]) -> None:
+        result = run(*arguments, "--threshold", "nan", cwd=tmp_path)
+        assert result.returncode == Exit.USAGE
+        assert "nan is not a number" in result.stderr
+
     def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         (tmp_path / "o.jsonl").mkdir()
         (tmp_path / "older.jsonl").write_text("older")
@@ -455,6 +464,38 @@ class TestInterruption:
         assert result.returncode == Exit.INPUT_ERRORS
         assert result.stderr.count("cannot write /dev/full: No space left on device") == 1
         assert len(list(csv.DictReader(good.read_text().splitlines()))) == 2
+
+    def test_of_messages_by_their_reader_stops_nothing(
+        self, predict: Run, flat: Flat, tmp_path: Path, unheard: int
+    ) -> None:
+        flat("in/a.png", 51)
+        output, page = tmp_path / "o.csv", tmp_path / "r.html"
+        result = predict(tmp_path / "in", "-o", output, "--report", page, **to(unheard))
+        assert (result.returncode, result.stdout) == (Exit.OK, "")
+        assert len(list(csv.DictReader(output.read_text().splitlines()))) == 1
+        assert page.exists()
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_of_complaints_by_their_reader_leaves_the_other_outputs_complete(
+        self, predict: Run, many: Many, tmp_path: Path, unheard: int
+    ) -> None:
+        good = tmp_path / "o.csv"
+        result = predict(many(20), "-o", "/dev/full", "-f", "jsonl", "-o", good, **to(unheard))
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert len(list(csv.DictReader(good.read_text().splitlines()))) == 20
+
+    def test_of_warnings_by_their_reader_stops_nothing(
+        self, run: Run, many: Many, tmp_path: Path, unheard: int
+    ) -> None:
+        model = write_model(tmp_path / "m.onnx", fails_above=1)
+        result = run("predict", "--model", model, "--device", "cpu", "--batch-size", 2, many(4), **to(unheard))
+        assert [record["status"] for record in lines(result.stdout)] == ["ok"] * 4
+        assert result.returncode == Exit.OK
+
+
+def to(errors: int) -> dict[str, Any]:
+    """Options with which standard error goes there."""
+    return {"capture_output": False, "stdout": subprocess.PIPE, "stderr": errors}
 
 
 def _read(terminal: int) -> bytes:

@@ -376,14 +376,24 @@ class TestAFailingNetwork:
         assert records[3].message == "the network failed: no memory"
         assert records[3].probability is None
 
+    @pytest.mark.parametrize(
+        ("probability", "outlier"), [(np.nan, None), (np.nan, 0.1), (0.3, np.nan), (0.3, np.inf), (0.3, -np.inf)]
+    )
     def test_that_answers_with_no_number_gives_no_score(
-        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+        self,
+        tiny_model: Path,
+        flat: Flat,
+        monkeypatch: pytest.MonkeyPatch,
+        probability: float,
+        outlier: float | None,
     ) -> None:
         scanner = Scanner(tiny_model, device="cpu")
-        nothing = Prediction(np.full((1, 3), np.nan, np.float32), None)
+        scores = None if outlier is None else np.array([outlier], np.float32)
+        nothing = Prediction(np.full((1, 3), probability, np.float32), scores)
         monkeypatch.setattr(scanner.model, "predict", lambda images, **options: nothing)
         (record,) = scanner.scan([flat("a.png", 1)])
         assert (record.error, record.label) == (ErrorCode.INFERENCE_FAILED, None)
+        assert (record.message, record.outlier_score) == ("the network's answer is not a number", None)
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 0}, {"workers": 0}, {"threshold": -0.1}, {"threshold": 1.1}])

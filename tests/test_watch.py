@@ -120,6 +120,16 @@ class TestAWatch:
         stop(stop_me)
         assert [record["path"] for record in records(output)] == ["in/a.png", "in/b.png"]
 
+    def test_goes_on_when_nobody_reads_its_messages_any_more(
+        self, watch: Watch, flat: Flat, output: Path, unheard: int
+    ) -> None:
+        process = watch(stderr=unheard)
+        flat("in/a.png", 51)
+        wait_for(output, 1)
+        flat("in/b.png", 204)
+        wait_for(output, 2)
+        assert stop(process)[0] == Exit.TERMINATED
+
     def test_does_not_try_a_failed_file_again_until_it_changes(self, watch: Watch, flat: Flat, output: Path) -> None:
         broken = flat("in/a.png", 51)
         whole = broken.read_bytes()

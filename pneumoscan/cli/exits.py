@@ -3,7 +3,7 @@
 import os
 import sys
 from enum import IntEnum
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 
@@ -45,7 +45,15 @@ def misuse(message: str, option: str) -> NoReturn:
 
 def complain(message: str) -> None:
     """Says on standard error what is wrong, inert whatever names it holds."""
-    typer.echo(f"pneumoscan: {printable(message)}", err=True)
+    tell(f"pneumoscan: {printable(message)}")
+
+
+def tell(text: str) -> None:
+    """Writes a line to standard error; that nobody reads it any more is no error, and stops nothing."""
+    try:
+        typer.echo(text, err=True)
+    except OSError:
+        lead_nowhere(sys.stderr)
 
 
 def say(text: str) -> None:
@@ -56,6 +64,13 @@ def say(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's own flush would fail
+        lead_nowhere(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             fail(f"cannot write -: {error.strerror}", Exit.INPUT_ERRORS)
+
+
+def lead_nowhere(stream: TextIO) -> None:
+    """Gives up a stream that failed, else the interpreter would fail again when it flushes it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

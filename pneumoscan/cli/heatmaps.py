@@ -92,6 +92,7 @@ class Heatmaps:
         """
         waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
         pool = ThreadPoolExecutor(DRAWERS, "draw")
+        wait = True
         try:
             for record, pixels, heat in pictures:
                 place, drawn = "", None
@@ -105,8 +106,13 @@ class Heatmaps:
                     yield self._finished(*waiting.popleft())
             while waiting:
                 yield self._finished(*waiting.popleft())
+        except (Exception, GeneratorExit):
+            raise
+        except BaseException:  # an interruption, which a read that hangs must not delay
+            wait = False
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait, cancel_futures=True)
 
     def _wants(self, record: Record) -> bool:
         if self._which == "all":

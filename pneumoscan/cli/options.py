@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -17,6 +18,13 @@ def _known_device(name: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return name
+
+
+def _number(value: float | None) -> float | None:
+    """Refuses NaN, which is neither below a lowest nor above a highest value."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
 
 
 Recursive = Annotated[
@@ -40,6 +48,7 @@ Threshold = Annotated[
     typer.Option(
         min=0,
         max=1,
+        callback=_number,
         help="Probability from which on it is PNEUMONIA. Unless given: the model's own.",
         rich_help_panel=ENGINE,
     ),

@@ -11,7 +11,7 @@ from typing import Self
 import typer
 
 from pneumoscan.atomic import growing_place
-from pneumoscan.cli.exits import Exit, complain, fail, misuse
+from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record
@@ -171,8 +171,8 @@ class Outputs:
             sink.discard()
 
     def _report(self, path: Path, error: OSError | sqlite3.Error) -> None:
-        if path == STDOUT:  # else the interpreter would fail again when it flushes at its end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if path == STDOUT:
+            lead_nowhere(sys.stdout)
         if isinstance(error, BrokenPipeError):
             return
         self.failed = True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
-from pneumoscan.cli.exits import Exit, complain, fail, misuse
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, tell
 from pneumoscan.cli.heatmaps import Heatmaps, Which
 from pneumoscan.cli.options import (
     FILES,
@@ -174,10 +174,10 @@ def predict(
                 break
     seconds = time.monotonic() - begun
     if not quiet:
-        typer.echo(f"{counts} {seconds:.1f} s on {scanner.model.device}.", err=True)
+        tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
         if drawing:
-            typer.echo(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.", err=True)
-        typer.echo("Research use only; not a medical device.", err=True)
+            tell(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.")
+        tell("Research use only; not a medical device.")
     if drawing and drawing.failed:
         complain(f"{drawing.failed:,} heatmaps could not be written; all records are")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)

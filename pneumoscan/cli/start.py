@@ -6,7 +6,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from pneumoscan.cli.exits import Exit, fail
+from pneumoscan.cli.exits import Exit, fail, tell
 from pneumoscan.ledger import Settings
 
 if TYPE_CHECKING:
@@ -23,9 +23,17 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
 
 
+class _Messages(logging.Handler):
+    """Tells messages as commands do."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(self.format(record))
+
+
 def configure_messages(quiet: bool) -> None:
     """Warnings go to standard error in the program's own words, unless they are not wanted."""
-    logging.basicConfig(format="pneumoscan: %(message)s", level=logging.ERROR if quiet else logging.WARNING)
+    level = logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(format="pneumoscan: %(message)s", level=level, handlers=[_Messages()])
     warnings.filterwarnings("ignore", module=r"PIL\.")  # about metadata; what matters is in the record
 
 
@@ -46,4 +54,5 @@ def load_scanner(model: str | None, **options: Any) -> "Scanner":
 
 def settings_of(scanner: "Scanner") -> Settings:
     """What besides a file decides its record."""
-    return Settings(scanner.model.sha256, scanner.threshold, scanner.max_pixels)
+    max_pixels = min(scanner.max_pixels, sys.maxsize)  # more than any picture has, and more than SQLite takes
+    return Settings(scanner.model.sha256, scanner.threshold, max_pixels)

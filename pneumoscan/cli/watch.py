@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscan.cli.exits import Exit, misuse
+from pneumoscan.cli.exits import Exit, misuse, tell
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -114,7 +114,7 @@ def watch(
                     outputs.write(record)
                     counts.add(record)
             if counts.total and not quiet:
-                typer.echo(counts, err=True)
+                tell(str(counts))
             if not outputs:
                 break
         notify("STOPPING=1")
