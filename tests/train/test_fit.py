@@ -19,6 +19,7 @@ from train.errors import FitError
 from train.fit import averaging, fit, parts
 from train.fitted import open_fit
 from train.settings import NETWORKS, Settings, check_identity
+from train.teacher import fingerprint
 from train.validate import out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
@@ -89,6 +90,32 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     for part in parts(2):
         whole, after = weights(tmp_path / "whole", part), weights(killed, part)
         assert all(torch.equal(whole[key], after[key]) for key in whole), part
+
+
+def test_a_finished_fit_stays_byte_for_byte_when_it_is_resumed(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """Also one that was made before some settings existed."""
+    samples = dataset.read_samples(make_dataset(4))
+    pixels = dataset.load_pixels(samples, 48)
+    run = tmp_path / "run"
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=0)
+    fit(samples, pixels, settings, run, device="cpu", resume=False)
+    for part in parts(2):
+        path = run / part / "weights.pt"
+        saved = torch.load(path, weights_only=True)
+        for added in ("detail", "teacher"):
+            del saved["settings"][added]
+        torch.save(saved, path)
+
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    taught_by = fingerprint([run])
+    fit(samples, pixels, settings, run, device="cpu", resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == files
+    assert fingerprint([run]) == taught_by
+    assert open_fit(run, samples, pixels, 32).settings == settings
+    with pytest.raises(FitError, match="was made with other settings"):
+        fit(samples, pixels, replace(settings, detail=0.7), run, device="cpu", resume=True)
 
 
 def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
