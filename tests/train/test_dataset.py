@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pneumoscan.labels import read_labels
 from train import dataset
 from train.dataset import Sample
 from train.errors import DatasetError
@@ -31,7 +32,8 @@ class TestReadingAFolder:
             ("PNEUMONIA/BACTERIA-1135262-0001.jpeg", 1, "BACTERIA-1135262"),
             ("PNEUMONIA/VIRUS-1980593-0007.jpeg", 2, "VIRUS-1980593"),
             ("NORMAL/NORMAL-1003233-0001.jpeg", 0, "NORMAL-1003233"),
-            ("NORMAL/anything.png", 0, "anything"),
+            ("NORMAL/anything.png", 0, "train/NORMAL/anything.png"),
+            ("PNEUMONIA/person7-with-virus.jpeg", 2, "person7"),
         ],
     )
     def test_takes_class_and_patient_from_the_name(self, tmp_path: Path, name: str, target: int, group: str) -> None:
@@ -46,11 +48,15 @@ class TestReadingAFolder:
         place(tmp_path, "test/NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg", "NORMAL/IM-3-1.jpeg")
         assert sorted(sample.split for sample in dataset.read_samples(tmp_path)) == ["", "test", "val"]
 
+    def test_looks_for_the_split_no_further_up_than_the_folder_that_is_named(self, tmp_path: Path) -> None:
+        place(tmp_path / "test" / "mine", "NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg")
+        assert [sample.split for sample in dataset.read_samples(tmp_path / "test" / "mine")] == ["", "val"]
+
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("train/x.jpeg", "expected below a folder named NORMAL or PNEUMONIA"),
-            ("train/PNEUMONIA/x.jpeg", "tells neither bacteria nor virus"),
+            ("train/x.jpeg", "has no label, neither by a folder NORMAL or PNEUMONIA"),
+            ("train/PNEUMONIA/x.jpeg", "a pneumonia must be bacterial or viral"),
             ("train/NORMAL/x.txt", "no JPEG or PNG pictures found"),
         ],
     )
@@ -59,7 +65,7 @@ class TestReadingAFolder:
             dataset.read_samples(place(tmp_path, name))
 
     def test_says_that_nothing_is_there(self, tmp_path: Path) -> None:
-        with pytest.raises(DatasetError, match="no such folder or CSV file"):
+        with pytest.raises(DatasetError, match=r"cannot read .*No such file"):
             dataset.read_samples(tmp_path / "gone")
 
 
@@ -79,12 +85,24 @@ class TestReadingACsv:
             Sample(tmp_path / "c.png", 1, str(tmp_path / "c.png"), ""),
         ]
 
+    def test_takes_a_picture_whose_group_is_blank_for_a_patient_of_its_own(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, "path,label,group\na.png,normal,  \nb.png,normal,\nc.png,normal\n")
+        assert [sample.group for sample in samples] == [str(sample.path) for sample in samples]
+
+    def test_tells_patients_apart_as_evaluation_does(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, "path,label,group\na.png,normal,p1 \nb.png,viral,p1\nc.png,viral,\n")
+        found, _ = read_labels(tmp_path / "my.csv")
+        assert [sample.group for sample in samples] == [each.group for each in found]
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("file,label\nx,NORMAL\n", "needs the columns path and label"),
-            ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is not one of"),
-            ("path,label\nx,PNEUMONIA\n", "line 2: label 'PNEUMONIA' is not one of"),
+            ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is none of"),
+            ("path,label\nx,PNEUMONIA\n", "x: a pneumonia must be bacterial or viral"),
+            ("path,group,label\nx,p1\n", "x: has no label"),
+            ("path,label,split\nx,normal,train\ny,normal,dev\n", "line 3: split 'dev' is none of train, val, test"),
+            ("path,label,split\nx,normal,Training\n", "line 2: split 'Training' is none of"),
             ("path,label\n", "no JPEG or PNG pictures found"),
         ],
     )
