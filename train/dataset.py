@@ -166,7 +166,29 @@ def find_leaks(samples: Iterable[Sample]) -> dict[str, set[str]]:
 
 
 def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
-    """Fold of each sample, int64 [N] from 0 to `count` - 1: whole groups, classes in equal shares."""
+    """Fold of each sample, int64 [N] from 0 to `count` - 1: whole groups, classes in equal shares.
+
+    Raises:
+        DatasetError: a fold would have no picture of some class, to be measured on or for the others to learn from.
+    """
+    for target, name in enumerate(CLASSES):
+        patients = len({sample.group for sample in samples if sample.target == target})
+        if patients < count:
+            raise DatasetError(
+                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more"
+            )
+    folds = deal_groups(samples, count, seed)
+    targets = np.array([sample.target for sample in samples])
+    for target, name in enumerate(CLASSES):
+        if len(np.unique(folds[targets == target])) < count:
+            raise DatasetError(
+                f"too few patients have {name} pictures: not each of {count} folds could get one; use fewer folds"
+            )
+    return folds
+
+
+def deal_groups(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
+    """As `assign_folds`, but a fold may lack a class."""
     targets = [sample.target for sample in samples]
     groups = [sample.group for sample in samples]
     folds = np.empty(len(samples), np.int64)

@@ -70,6 +70,7 @@ def fit(
             wanted where `settings.teacher_share` is not 0.
 
     Raises:
+        DatasetError: a class has pictures of too few patients for the folds.
         FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
     """
     if device == "cuda" and not torch.cuda.is_available():

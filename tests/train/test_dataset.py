@@ -166,6 +166,30 @@ def test_folds_never_part_a_group_and_share_the_classes_out() -> None:
         assert Counter(s.target for s, f in zip(samples, folds, strict=True) if f == fold) == {0: 30, 1: 30, 2: 30}
 
 
+@pytest.mark.parametrize(("patients", "name"), [((0, 4, 4), "normal"), ((4, 1, 4), "bacterial"), ((4, 4, 3), "viral")])
+def test_a_class_of_fewer_patients_than_folds_is_told(patients: tuple[int, ...], name: str) -> None:
+    samples = [
+        sample(f"{target}-{number % count}", target)
+        for target, count in enumerate(patients)
+        if count
+        for number in range(9)
+    ]
+    with pytest.raises(DatasetError, match=f"too few patients have {name} pictures: {min(patients)}; 4 folds need 4"):
+        dataset.assign_folds(samples, 4, seed=0)
+
+
+def test_a_class_that_cannot_be_dealt_to_every_fold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [sample(f"{target}-{number}", target) for target in range(3) for number in range(4)]
+    monkeypatch.setattr(dataset, "deal_groups", lambda *_: np.array([0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1]))
+    with pytest.raises(DatasetError, match="too few patients have viral pictures: not each of 2 folds could get one"):
+        dataset.assign_folds(samples, 2, seed=0)
+
+
+def test_as_many_patients_of_a_class_as_folds_will_do() -> None:
+    samples = [sample(f"{target}-{number % 4}", target) for target in range(3) for number in range((40, 9, 4)[target])]
+    assert {tuple(np.unique(dataset.assign_folds(samples, 4, seed))) for seed in range(20)} == {(0, 1, 2, 3)}
+
+
 def test_the_digest_depends_on_pixels_and_labels_but_not_on_order() -> None:
     pixels = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
     samples = [sample("a", 0), sample("b", 1)]

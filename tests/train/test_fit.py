@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from train import dataset
 from train.__main__ import app
-from train.errors import FitError
+from train.errors import DatasetError, FitError
 from train.fit import averaging, fit, parts
 from train.fitted import open_fit
 from train.settings import NETWORKS, Settings, check_identity
@@ -142,6 +142,15 @@ def test_the_average_of_the_weights_looks_back_over_many_steps_in_the_end() -> N
         torch.nn.init.constant_(network.weight, step % 2)
         average.update_parameters(network)
     assert average.module.weight.item() == pytest.approx(0.5, abs=0.005)
+
+
+def test_nothing_is_trained_where_a_class_has_too_few_patients(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    samples = [sample for sample in dataset.read_samples(make_dataset(3)) if sample.target != 2]
+    with pytest.raises(DatasetError, match="too few patients have viral pictures: 0; 2 folds need 2 of them or more"):
+        fit(samples, dataset.load_pixels(samples, 48), SETTINGS, tmp_path / "run", device="cpu", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
