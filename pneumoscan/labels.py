@@ -40,7 +40,7 @@ class Labelled:
         path: where it lies.
         label: what it shows.
         subtype: of a pneumonia, where that is known.
-        group: patient, as far as that is known; else the path.
+        group: patient, as far as that is known, in the spelling in which it first came; else the path.
     """
 
     path: str
@@ -54,8 +54,8 @@ def read_labels(source: str | os.PathLike[str]) -> tuple[list[Labelled], list[st
 
     In a folder, a picture's label is the nearest folder above it, the named one included, that is called NORMAL or
     PNEUMONIA, whatever the case; `bacteria` or `virus` in its name is the subtype, and `person<N>` or the like the
-    patient. A CSV has the columns `path` and `label` (normal, pneumonia, bacterial, viral), and perhaps `subtype`
-    and `group`; its relative paths start at its own folder.
+    patient, whatever the case. A CSV has the columns `path` and `label` (normal, pneumonia, bacterial, viral), and
+    perhaps `subtype` and `group`; its relative paths start at its own folder.
 
     Returns:
         What has a label, and the paths of what has none, both in the order of the walk or the rows.
@@ -65,7 +65,8 @@ def read_labels(source: str | os.PathLike[str]) -> tuple[list[Labelled], list[st
     """
     source = os.fspath(source)
     if os.path.isdir(source):
-        return _part((path, _from_place(path, source)) for path in find_files([source]))
+        spelt: dict[str, str] = {}
+        return _part((path, _from_place(path, source, spelt)) for path in find_files([source]))
     try:
         return _part(_read_csv(source))
     except OSError as error:
@@ -85,7 +86,7 @@ def _part(found: Iterable[tuple[str, Labelled | None]]) -> tuple[list[Labelled],
     return labelled, unlabelled
 
 
-def _from_place(path: str, source: str) -> Labelled | None:
+def _from_place(path: str, source: str, spelt: dict[str, str]) -> Labelled | None:
     # The last part counts too: it is a directory where that could not be listed, and is then an error of its class.
     below = PurePath(os.path.basename(os.path.abspath(source)), os.path.relpath(path, source)).parts
     label = next((Label(part.upper()) for part in reversed(below) if part.upper() in list(Label)), None)
@@ -93,10 +94,10 @@ def _from_place(path: str, source: str) -> Labelled | None:
         return None
     name = os.path.basename(path)
     match = next((found for pattern in (*FILE_NAMES, _PERSON) if (found := pattern.match(name))), None)
-    group = path if match is None else match.groupdict().get("group", match[0]).lower()
+    named = match.groupdict().get("group", match[0]) if match else path
     kinds = {Subtype.BACTERIAL if kind[1] else Subtype.VIRAL for kind in _KIND.finditer(name)}
     subtype = kinds.pop() if label is Label.PNEUMONIA and len(kinds) == 1 else None
-    return Labelled(path, label, subtype, group)
+    return Labelled(path, label, subtype, spelt.setdefault(named.lower(), named) if match else path)
 
 
 def _read_csv(source: str) -> Iterable[tuple[str, Labelled | None]]:

@@ -49,8 +49,8 @@ class TestFolders:
         [
             ("person12_bacteria_34.jpeg", Subtype.BACTERIAL, "person12"),
             ("person12_virus_56.jpeg", Subtype.VIRAL, "person12"),
-            ("PERSON12-x.jpeg", None, "person12"),
-            ("VIRUS-77-1.jpeg", Subtype.VIRAL, "virus-77"),
+            ("PERSON12-x.jpeg", None, "PERSON12"),
+            ("VIRUS-77-1.jpeg", Subtype.VIRAL, "VIRUS-77"),
             ("virus-or-bacteria.jpeg", None, None),
             ("scan.jpeg", None, None),
         ],
@@ -63,7 +63,11 @@ class TestFolders:
 
     def test_give_the_normal_no_subtype_and_the_patient_of_the_published_names(self, tmp_path: Path) -> None:
         found, _ = read_labels(folder(tmp_path, "NORMAL/IM-0115-0001.jpeg", "NORMAL/NORMAL2-IM-1427-0001.jpeg"))
-        assert [(each.subtype, each.group) for each in found] == [(None, "im-0115"), (None, "normal2-im-1427")]
+        assert [(each.subtype, each.group) for each in found] == [(None, "IM-0115"), (None, "NORMAL2-IM-1427")]
+
+    def test_take_spellings_of_a_name_for_one_patient(self, tmp_path: Path) -> None:
+        found, _ = read_labels(folder(tmp_path, "NORMAL/Person1-a.jpeg", "NORMAL/person1-b.jpeg"))
+        assert [each.group for each in found] == ["Person1", "Person1"]
 
     def test_that_cannot_be_listed_are_inputs_of_their_class(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,10 +1,11 @@
-"""Which pictures there are: labels, subtypes, patient groups, duplicates, leaks, folds, and their pixels.
+"""Which pictures there are to train on: classes, patient groups, splits, duplicates, leaks, folds, and their pixels.
 
-Owns the reading of a labelled folder or CSV. Knows nothing of networks.
+What a picture shows and whose it is, `pneumoscan.labels` tells. Knows nothing of networks.
 """
 
 import csv
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,8 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumoscan import decode
-from pneumoscan.labels import FILE_NAMES
+from pneumoscan.labels import LabelError, Labelled, read_labels
+from pneumoscan.records import Label, Subtype
 from train.errors import DatasetError
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -26,14 +28,7 @@ CLASSES = ("normal", "bacterial", "viral")
 SOURCE_SIZE = 224
 """Side at which pictures are kept for training, so that crops of them still have detail."""
 SPLITS = ("train", "val", "test")
-_SUFFIXES = {".jpeg", ".jpg", ".png"}
-_CLASS_WORDS = {
-    "normal": 0,
-    "bacteria": 1,
-    "bacterial": 1,
-    "virus": 2,
-    "viral": 2,
-}
+_TARGETS = {None: 0, Subtype.BACTERIAL: 1, Subtype.VIRAL: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,68 +49,57 @@ class Sample:
 
 
 def read_samples(source: Path) -> list[Sample]:
-    """Reads a `chest_xray` folder or a CSV with columns path, label, and optionally group, subtype, split.
+    """Reads a `chest_xray` folder or a CSV as `pneumoscan.labels.read_labels` does, and which split each picture is of.
 
-    In a folder each picture lies below a folder named NORMAL or PNEUMONIA, and its name tells subtype and patient.
-    In a CSV, `label` is one of normal, bacterial, viral (or PNEUMONIA with `subtype`), relative paths start at the
-    CSV's folder, and a picture without `group` is a patient of its own.
+    Every picture needs a label, and every pneumonia a subtype. In a folder, the split is the nearest folder above a
+    picture, below the named one, that is called train, val or test; in a CSV it is the column `split`, if there is one.
+    A picture whose patient is not known is a patient of its own.
 
     Raises:
         DatasetError: nothing usable there, or a row or name that cannot be understood.
     """
-    if source.is_dir():
-        samples = [
-            _from_name(path)
-            for path in sorted(source.rglob("*"))
-            if path.suffix.lower() in _SUFFIXES and not _is_clutter(path.relative_to(source))
-        ]
-    elif source.is_file():
-        samples = _from_csv(source)
-    else:
-        raise DatasetError(f"{source}: no such folder or CSV file")
-    if not samples:
+    try:
+        labelled, unlabelled = read_labels(source)
+    except LabelError as error:
+        raise DatasetError(str(error)) from error
+    if unlabelled:
+        raise DatasetError(
+            f"{unlabelled[0]}: has no label, neither by a folder NORMAL or PNEUMONIA above it nor in a CSV"
+        )
+    if not labelled:
         raise DatasetError(f"{source}: no JPEG or PNG pictures found")
-    return samples
+    if source.is_dir():
+        return [_to_sample(each, _split_of(each, source), os.path.relpath(each.path, source)) for each in labelled]
+    return [_to_sample(each, split, each.path) for each, split in zip(labelled, _read_splits(source), strict=True)]
 
 
-def _is_clutter(path: Path) -> bool:
-    """Whether a file is hidden or was put there by macOS, as in the published archive."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+def _to_sample(each: Labelled, split: str, own: str) -> Sample:
+    """A sample, whose group is `own` where its patient is not known."""
+    if each.label is Label.PNEUMONIA and each.subtype is None:
+        raise DatasetError(
+            f"{each.path}: a pneumonia must be bacterial or viral; name it with bacteria or virus, or label it in a CSV"
+        )
+    group = own if each.group == each.path else each.group
+    return Sample(Path(each.path), _TARGETS[each.subtype], group, split)
 
 
-def _from_name(path: Path) -> Sample:
-    folders = [part.upper() for part in path.parts[:-1]]
-    label = next((part for part in reversed(folders) if part in ("NORMAL", "PNEUMONIA")), None)
-    if label is None:
-        raise DatasetError(f"{path}: expected below a folder named NORMAL or PNEUMONIA")
-    match = next((found for name in FILE_NAMES if (found := name.match(path.name))), None)
-    kind = match["kind"].lower() if match else ""
-    if label == "PNEUMONIA" and kind not in ("bacteria", "virus"):
-        raise DatasetError(f"{path}: the name tells neither bacteria nor virus; name it in a CSV instead")
-    return Sample(
-        path=path,
-        target=0 if label == "NORMAL" else _CLASS_WORDS[kind],
-        group=match["group"] if match else path.stem,
-        split=next((part.lower() for part in reversed(folders) if part.lower() in SPLITS), ""),
-    )
+def _split_of(each: Labelled, source: Path) -> str:
+    folders = Path(each.path).relative_to(source).parts[:-1]
+    return next((part.lower() for part in reversed(folders) if part.lower() in SPLITS), "")
 
 
-def _from_csv(source: Path) -> list[Sample]:
-    with source.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"path", "label"} <= set(rows.fieldnames or ()):
-            raise DatasetError(f"{source}: needs the columns path and label, and may have group, subtype and split")
-        samples = []
+def _read_splits(source: Path) -> list[str]:
+    """The split in each row of a CSV that `read_labels` has read."""
+    with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        rows = csv.DictReader(file, restval="")
+        splits = []
         for row in rows:
-            word = (row["label"] or "").strip().lower()
-            if word == "pneumonia":
-                word = (row.get("subtype") or "").strip().lower()
-            if word not in _CLASS_WORDS:
-                raise DatasetError(f"{source}, line {rows.line_num}: label {row['label']!r} is not one of {CLASSES}")
-            path = source.parent / row["path"]
-            group, split = (row.get("group") or str(path)).strip(), (row.get("split") or "").strip().lower()
-            samples.append(Sample(path, _CLASS_WORDS[word], group, split))
-        return samples
+            splits.append(row.get("split", "").strip().lower())
+            if splits[-1] not in ("", *SPLITS):
+                raise DatasetError(
+                    f"{source}, line {rows.line_num}: split {row['split']!r} is none of {', '.join(SPLITS)}"
+                )
+        return splits
 
 
 def load_pixels(samples: Sequence[Sample], size: int) -> NDArray[np.uint8]:
@@ -182,7 +166,29 @@ def find_leaks(samples: Iterable[Sample]) -> dict[str, set[str]]:
 
 
 def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
-    """Fold of each sample, int64 [N] from 0 to `count` - 1: whole groups, classes in equal shares."""
+    """Fold of each sample, int64 [N] from 0 to `count` - 1: whole groups, classes in equal shares.
+
+    Raises:
+        DatasetError: a fold would have no picture of some class, to be measured on or for the others to learn from.
+    """
+    for target, name in enumerate(CLASSES):
+        patients = len({sample.group for sample in samples if sample.target == target})
+        if patients < count:
+            raise DatasetError(
+                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more"
+            )
+    folds = deal_groups(samples, count, seed)
+    targets = np.array([sample.target for sample in samples])
+    for target, name in enumerate(CLASSES):
+        if len(np.unique(folds[targets == target])) < count:
+            raise DatasetError(
+                f"too few patients have {name} pictures: not each of {count} folds could get one; use fewer folds"
+            )
+    return folds
+
+
+def deal_groups(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
+    """As `assign_folds`, but a fold may lack a class."""
     targets = [sample.target for sample in samples]
     groups = [sample.group for sample in samples]
     folds = np.empty(len(samples), np.int64)

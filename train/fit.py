@@ -63,12 +63,14 @@ def fit(
         settings: see `Settings`.
         out: folder for weights, checkpoints and TensorBoard logs.
         device: `cpu` or `cuda`.
-        resume: go on where an earlier call with the same data and settings was stopped.
+        resume: go on where an earlier call with the same data and settings was stopped; what is
+            finished stays as it is.
         only: of `parts`, those to train; None for all.
         teacher: for each of `parts`, who tells its network what to say of a view, and saw no other patients than it;
             wanted where `settings.teacher_share` is not 0.
 
     Raises:
+        DatasetError: a class has pictures of too few patients for the folds.
         FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
     """
     if device == "cuda" and not torch.cuda.is_available():
@@ -81,6 +83,8 @@ def fit(
         folder = out / part
         if folder.exists() and not resume:
             raise FitError(f"{folder} exists; pass --resume to go on, or choose another --run")
+        if _is_finished(folder / "weights.pt", identity):
+            continue
         held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
         teach = teacher(part) if teacher and settings.teacher_share else None
         _fit_part(samples, pixels, held_out, settings, identity, folder, device, teach)
@@ -261,6 +265,14 @@ def _save(content: dict[str, object], path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _is_finished(path: Path, identity: dict[str, object]) -> bool:
+    """Whether the weights of a part are there, never to be written again: a pupil knows its teachers by their bytes."""
+    if not path.exists():
+        return False
+    check_identity(torch.load(path, map_location="cpu", weights_only=True), identity, path)
+    return True
 
 
 def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, object], device: str) -> int:

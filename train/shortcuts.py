@@ -79,7 +79,7 @@ def _measure(samples: list[Sample], features: NDArray[np.floating]) -> Shortcut:
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         features[known],
         truth,
-        cv=PredefinedSplit(dataset.assign_folds(here, FOLDS, seed=0)),
+        cv=PredefinedSplit(dataset.deal_groups(here, FOLDS, seed=0)),
         method="predict_proba",
     )[:, 1]
     groups = [sample.group for sample in here]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pneumoscan.labels import read_labels
 from train import dataset
 from train.dataset import Sample
 from train.errors import DatasetError
@@ -31,7 +32,8 @@ class TestReadingAFolder:
             ("PNEUMONIA/BACTERIA-1135262-0001.jpeg", 1, "BACTERIA-1135262"),
             ("PNEUMONIA/VIRUS-1980593-0007.jpeg", 2, "VIRUS-1980593"),
             ("NORMAL/NORMAL-1003233-0001.jpeg", 0, "NORMAL-1003233"),
-            ("NORMAL/anything.png", 0, "anything"),
+            ("NORMAL/anything.png", 0, "train/NORMAL/anything.png"),
+            ("PNEUMONIA/person7-with-virus.jpeg", 2, "person7"),
         ],
     )
     def test_takes_class_and_patient_from_the_name(self, tmp_path: Path, name: str, target: int, group: str) -> None:
@@ -46,11 +48,15 @@ class TestReadingAFolder:
         place(tmp_path, "test/NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg", "NORMAL/IM-3-1.jpeg")
         assert sorted(sample.split for sample in dataset.read_samples(tmp_path)) == ["", "test", "val"]
 
+    def test_looks_for_the_split_no_further_up_than_the_folder_that_is_named(self, tmp_path: Path) -> None:
+        place(tmp_path / "test" / "mine", "NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg")
+        assert [sample.split for sample in dataset.read_samples(tmp_path / "test" / "mine")] == ["", "val"]
+
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("train/x.jpeg", "expected below a folder named NORMAL or PNEUMONIA"),
-            ("train/PNEUMONIA/x.jpeg", "tells neither bacteria nor virus"),
+            ("train/x.jpeg", "has no label, neither by a folder NORMAL or PNEUMONIA"),
+            ("train/PNEUMONIA/x.jpeg", "a pneumonia must be bacterial or viral"),
             ("train/NORMAL/x.txt", "no JPEG or PNG pictures found"),
         ],
     )
@@ -59,7 +65,7 @@ class TestReadingAFolder:
             dataset.read_samples(place(tmp_path, name))
 
     def test_says_that_nothing_is_there(self, tmp_path: Path) -> None:
-        with pytest.raises(DatasetError, match="no such folder or CSV file"):
+        with pytest.raises(DatasetError, match=r"cannot read .*No such file"):
             dataset.read_samples(tmp_path / "gone")
 
 
@@ -79,12 +85,24 @@ class TestReadingACsv:
             Sample(tmp_path / "c.png", 1, str(tmp_path / "c.png"), ""),
         ]
 
+    def test_takes_a_picture_whose_group_is_blank_for_a_patient_of_its_own(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, "path,label,group\na.png,normal,  \nb.png,normal,\nc.png,normal\n")
+        assert [sample.group for sample in samples] == [str(sample.path) for sample in samples]
+
+    def test_tells_patients_apart_as_evaluation_does(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, "path,label,group\na.png,normal,p1 \nb.png,viral,p1\nc.png,viral,\n")
+        found, _ = read_labels(tmp_path / "my.csv")
+        assert [sample.group for sample in samples] == [each.group for each in found]
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("file,label\nx,NORMAL\n", "needs the columns path and label"),
-            ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is not one of"),
-            ("path,label\nx,PNEUMONIA\n", "line 2: label 'PNEUMONIA' is not one of"),
+            ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is none of"),
+            ("path,label\nx,PNEUMONIA\n", "x: a pneumonia must be bacterial or viral"),
+            ("path,group,label\nx,p1\n", "x: has no label"),
+            ("path,label,split\nx,normal,train\ny,normal,dev\n", "line 3: split 'dev' is none of train, val, test"),
+            ("path,label,split\nx,normal,Training\n", "line 2: split 'Training' is none of"),
             ("path,label\n", "no JPEG or PNG pictures found"),
         ],
     )
@@ -146,6 +164,30 @@ def test_folds_never_part_a_group_and_share_the_classes_out() -> None:
     assert all(len(each) == 1 for each in where.values())
     for fold in range(3):
         assert Counter(s.target for s, f in zip(samples, folds, strict=True) if f == fold) == {0: 30, 1: 30, 2: 30}
+
+
+@pytest.mark.parametrize(("patients", "name"), [((0, 4, 4), "normal"), ((4, 1, 4), "bacterial"), ((4, 4, 3), "viral")])
+def test_a_class_of_fewer_patients_than_folds_is_told(patients: tuple[int, ...], name: str) -> None:
+    samples = [
+        sample(f"{target}-{number % count}", target)
+        for target, count in enumerate(patients)
+        if count
+        for number in range(9)
+    ]
+    with pytest.raises(DatasetError, match=f"too few patients have {name} pictures: {min(patients)}; 4 folds need 4"):
+        dataset.assign_folds(samples, 4, seed=0)
+
+
+def test_a_class_that_cannot_be_dealt_to_every_fold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = [sample(f"{target}-{number}", target) for target in range(3) for number in range(4)]
+    monkeypatch.setattr(dataset, "deal_groups", lambda *_: np.array([0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1]))
+    with pytest.raises(DatasetError, match="too few patients have viral pictures: not each of 2 folds could get one"):
+        dataset.assign_folds(samples, 2, seed=0)
+
+
+def test_as_many_patients_of_a_class_as_folds_will_do() -> None:
+    samples = [sample(f"{target}-{number % 4}", target) for target in range(3) for number in range((40, 9, 4)[target])]
+    assert {tuple(np.unique(dataset.assign_folds(samples, 4, seed))) for seed in range(20)} == {(0, 1, 2, 3)}
 
 
 def test_the_digest_depends_on_pixels_and_labels_but_not_on_order() -> None:

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from train import dataset
 from train.__main__ import app
-from train.errors import FitError
+from train.errors import DatasetError, FitError
 from train.fit import averaging, fit, parts
 from train.fitted import open_fit
 from train.settings import NETWORKS, Settings, check_identity
+from train.teacher import fingerprint
 from train.validate import out_of_fold
 
 SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4)
@@ -91,6 +92,32 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
         assert all(torch.equal(whole[key], after[key]) for key in whole), part
 
 
+def test_a_finished_fit_stays_byte_for_byte_when_it_is_resumed(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """Also one that was made before some settings existed."""
+    samples = dataset.read_samples(make_dataset(4))
+    pixels = dataset.load_pixels(samples, 48)
+    run = tmp_path / "run"
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=0)
+    fit(samples, pixels, settings, run, device="cpu", resume=False)
+    for part in parts(2):
+        path = run / part / "weights.pt"
+        saved = torch.load(path, weights_only=True)
+        for added in ("detail", "teacher"):
+            del saved["settings"][added]
+        torch.save(saved, path)
+
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    taught_by = fingerprint([run])
+    fit(samples, pixels, settings, run, device="cpu", resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == files
+    assert fingerprint([run]) == taught_by
+    assert open_fit(run, samples, pixels, 32).settings == settings
+    with pytest.raises(FitError, match="was made with other settings"):
+        fit(samples, pixels, replace(settings, detail=0.7), run, device="cpu", resume=True)
+
+
 def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
     now = {"settings": asdict(Settings(size=64))}
     check_identity({"settings": {"size": 64}}, now, Path("old.pt"))
@@ -115,6 +142,15 @@ def test_the_average_of_the_weights_looks_back_over_many_steps_in_the_end() -> N
         torch.nn.init.constant_(network.weight, step % 2)
         average.update_parameters(network)
     assert average.module.weight.item() == pytest.approx(0.5, abs=0.005)
+
+
+def test_nothing_is_trained_where_a_class_has_too_few_patients(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    samples = [sample for sample in dataset.read_samples(make_dataset(3)) if sample.target != 2]
+    with pytest.raises(DatasetError, match="too few patients have viral pictures: 0; 2 folds need 2 of them or more"):
+        fit(samples, dataset.load_pixels(samples, 48), SETTINGS, tmp_path / "run", device="cpu", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
