@@ -326,7 +326,7 @@ class TestExitCode:
     def test_is_2_when_the_threshold_is_no_number(self, run: Run, tmp_path: Path, arguments: list[str]) -> None:
         result = run(*arguments, "--threshold", "nan", cwd=tmp_path)
         assert result.returncode == Exit.USAGE
-        assert "nan is not a number" in result.stderr
+        assert "nan is no finite number" in result.stderr
 
     def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         (tmp_path / "o.jsonl").mkdir()

@@ -229,6 +229,8 @@ class TestAWatch:
             (["gone", "-o", "o.jsonl"], "gone is no directory"),
             ([".", "-o", "o.csv"], "only .jsonl can grow"),
             ([".", "-o", "no/o.jsonl"], "there is no directory no"),
+            ([".", "-o", "o.jsonl", "--settle", "nan"], "nan is no finite number"),
+            ([".", "-o", "o.jsonl", "--poll", "inf"], "inf is no finite number"),
             ([".", "-o", "old.jsonl"], "cannot be gone on with: line 1"),
             (["."], "Missing option '--output'"),
         ],

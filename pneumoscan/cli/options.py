@@ -20,10 +20,10 @@ def _known_device(name: str) -> str:
     return name
 
 
-def _number(value: float | None) -> float | None:
-    """Refuses NaN, which is neither below a lowest nor above a highest value."""
-    if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is not a number")
+def finite(value: float | None) -> float | None:
+    """Refuses infinity, and NaN, which is neither below a lowest nor above a highest value."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no finite number")
     return value
 
 
@@ -48,7 +48,7 @@ Threshold = Annotated[
     typer.Option(
         min=0,
         max=1,
-        callback=_number,
+        callback=finite,
         help="Probability from which on it is PNEUMONIA. Unless given: the model's own.",
         rich_help_panel=ENGINE,
     ),

@@ -21,6 +21,7 @@ from pneumoscan.cli.options import (
     Recursive,
     Threshold,
     Workers,
+    finite,
 )
 from pneumoscan.cli.outputs import Outputs
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
@@ -45,10 +46,14 @@ def watch(
         typer.Option("--output", "-o", metavar="FILE", help="The .jsonl file that grows, and tells what is done."),
     ],
     settle: Annotated[
-        float, typer.Option(min=0, help="Seconds for which a file must not have changed before it is scanned.")
+        float,
+        typer.Option(
+            min=0, callback=finite, help="Seconds for which a file must not have changed before it is scanned."
+        ),
     ] = 2,
     poll: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between walks over the folders (more if they take long).")
+        float,
+        typer.Option(min=0.1, callback=finite, help="Seconds between walks over the folders (more if they take long)."),
     ] = 5,
     events: Annotated[
         bool, typer.Option("--events/--no-events", help="Native events besides, with the extra [bold]watch[/].")
