@@ -78,7 +78,7 @@ def release(
         The card that went into the file, and what the network's logits are calibrated with.
 
     Raises:
-        FitError: not finished, or made from other pictures or patients.
+        FitError: not finished, without logs, or made from other pictures or patients.
         AuditError: `audit` or `comparison` is no such file, or of another fit.
         ExportError: the file does not score as the trained network does.
     """
@@ -95,23 +95,28 @@ def release(
     out.parent.mkdir(parents=True, exist_ok=True)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
     read = fit.reader("all")
-    card = export(
-        fit.network("all"),
-        read,
-        calibration,
-        fit_gate(read, resize(pixels, size)),
-        fit_limits(sound),
-        figures | gate_figures,
-        resize(pixels[some], size),
-        out,
-        range_images=fit.range_images("all") if int8 else None,
-        name=name,
-        version=version,
-        data_sha256=str(fit.identity["data"]),
-        origin=describe(fit.settings.network),
-        source=source,
-    )
-    draw_curves(run, parts(fit.settings.folds), out.with_name("curves.png"))
+    drawn = out.with_name(".curves.partial.png")
+    try:
+        draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
+        card = export(
+            fit.network("all"),
+            read,
+            calibration,
+            fit_gate(read, resize(pixels, size)),
+            fit_limits(sound),
+            figures | gate_figures,
+            resize(pixels[some], size),
+            out,
+            range_images=fit.range_images("all") if int8 else None,
+            name=name,
+            version=version,
+            data_sha256=str(fit.identity["data"]),
+            origin=describe(fit.settings.network),
+            source=source,
+        )
+        drawn.replace(out.with_name("curves.png"))
+    finally:
+        drawn.unlink(missing_ok=True)
     write_card(
         card,
         fit.settings,

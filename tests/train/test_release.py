@@ -15,7 +15,7 @@ from pneumoscan.model import Model
 from train import dataset
 from train.__main__ import app
 from train.dataset import Sample
-from train.errors import AuditError
+from train.errors import AuditError, FitError
 from train.network import Network
 from train.release import KERMANY, KERMANY_COUNTS, source_of
 from train.settings import Settings, identify
@@ -93,6 +93,19 @@ def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data:
     with pytest.raises(AuditError, match="run train audit with the same --size and --int8"):
         train("export", data, "--run", run, "--size", 32, "--int8", "--audit", audit, "--out", out)
     assert not out.exists()
+
+
+def test_a_model_is_left_with_its_card_where_curves_cannot_be_drawn(data: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "model.onnx"
+    out.parent.mkdir()
+    files = {out.with_name(name): name.encode() for name in ("model.onnx", "CARD.md", "curves.png")}
+    for path, content in files.items():
+        path.write_bytes(content)
+    for log in (run / "fold1").glob("events.out.tfevents.*"):
+        log.unlink()
+    with pytest.raises(FitError, match="fold1 holds no TensorBoard logs"):
+        train("export", data, "--run", run, "--size", 32, "--out", out)
+    assert {path: path.read_bytes() for path in out.parent.iterdir()} == files
 
 
 @pytest.mark.parametrize("counts", KERMANY_COUNTS)
