@@ -79,12 +79,12 @@ def release(
 
     Raises:
         FitError: not finished, without logs, or made from other pictures or patients.
-        AuditError: `audit` or `comparison` is no such file, or of another fit.
+        AuditError: `audit` or `comparison` is no such file, or of another fit or other pictures.
         ExportError: the file does not score as the trained network does.
     """
     fit = open_fit(run, samples, pixels, size, int8=int8)
     section = report.to_markdown(audit, fit.read_identity) if audit else ""
-    candidates = compare.to_section(comparison) if comparison else ""
+    candidates = compare.to_section(comparison, str(fit.identity["data"])) if comparison else ""
     logits, sound, altered = out_of_fold(fit)
     unfamiliar, gate_figures = judge(sound, altered, fit.folds)
     figures = out_of_fold_figures(

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pneumoscan import metrics
 from pneumoscan.model import Model
 from train import dataset
 from train.__main__ import app
+from train.compare import BASE, COLUMNS
 from train.dataset import Sample
 from train.errors import AuditError, FitError
 from train.network import Network
@@ -118,3 +120,13 @@ def test_only_as_many_pictures_as_are_published_are_taken_for_the_published_ones
     assert source_of(samples, mine) == KERMANY
     assert source_of(samples[1:], mine) == "Pictures of the exporter's own, in mine."
     assert source_of(samples, table) == "Pictures of the exporter's own, listed in mine.csv."
+
+
+def test_a_table_of_candidates_on_other_pictures_does_not_go_into_a_card(data: Path, run: Path, tmp_path: Path) -> None:
+    table = {"base (1)": {"settings": asdict(BASE), "data": "other", "figures": dict.fromkeys(COLUMNS, (1, 1, 1))}}
+    (tmp_path / "compare.json").write_text(json.dumps(table))
+    with pytest.raises(AuditError, match="not fitted on these pictures"):
+        train(
+            "export", data, "--run", run, "--size", 32, "--compare", tmp_path / "compare.json", "--out", run / "m.onnx"
+        )
+    assert not (run / "m.onnx").exists()
