@@ -6,12 +6,15 @@ DEMO := .cache/demo
 AXE := .cache/axe
 APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 COMPARISON ?= runs/compare/compare.json
+MODELS ?= pneumoscan/models
 
 # How each shipped model is made: what train fit is told, the side in pixels at which it scans, what train export is told.
 ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
 ACCURATE_SIZE := 224
-ACCURATE_EXPORT = --name lite0 --version 2.0.0 $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
+ACCURATE_NAME ?= lite0
+ACCURATE_VERSION ?= 2.0.0
+ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 # The second teacher of fast is not shipped: it goes less by texture, but is less sure of stressed pictures.
 TEACHER_RUN ?= runs/lite0-texture
@@ -22,7 +25,9 @@ FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_R
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
 FAST_SIZE := 192
 FAST_READ := --int8
-FAST_EXPORT := --name compact --version 3.0.0
+FAST_NAME ?= compact
+FAST_VERSION ?= 3.0.0
+FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-train browser bench bench-files lint model accurate teacher fast indexed has-data compare clean
@@ -86,7 +91,7 @@ accurate fast:
 	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SIZE) $(READ) $(if $(SIZES),--sizes "$(SIZES)") \
 		--json $(RUN)/audit.json
 	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SIZE) $(READ) --audit $(RUN)/audit.json $(EXPORT) \
-		--out pneumoscan/models/$@/model.onnx
+		$(if $(SOURCE),--source "$(SOURCE)") --out "$(MODELS)/$@/model.onnx"
 
 indexed: has-data .venv/train
 	$(BIN)/python -m train index "$(DATA)"

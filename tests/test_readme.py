@@ -274,9 +274,9 @@ def test_make_says_where_the_pictures_must_be_named(target: str, installed: Path
     assert "python" not in result.stdout
 
 
-def steps(target: str, folder: Path) -> list[list[str]]:
+def steps(target: str, folder: Path, *variables: str) -> list[list[str]]:
     """What make would call `python -m train` with."""
-    command = ["make", "-n", "-j2", target, "DATA=my pictures"]
+    command = ["make", "-n", "-j2", target, "DATA=my pictures", *variables]
     shown = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     lines = shown.replace("\\\n", " ").splitlines()
     return [shlex.split(line)[3:] for line in lines if line.startswith(".venv/bin/python -m train ")]
@@ -309,6 +309,17 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
         assert float(options(fit).get("--" + number.replace("_", "-"), 0)) == float(settings.get(number, 0))
     assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
     assert fit.count("--teacher") == len(list(filter(None, settings.get("teacher", "").split(","))))
+
+
+def test_make_keeps_models_of_other_pictures_apart_from_the_shipped_ones(installed: Path) -> None:
+    told = ["SOURCE=My hospital, 2024. CC0.", "MODELS=my models", "FAST_NAME=mine", "FAST_VERSION=0.1.0"]
+    *_, export = steps("fast", installed, *told)
+    assert options(export)["--source"] == "My hospital, 2024. CC0."
+    assert options(export)["--out"] == "my models/fast/model.onnx"
+    assert (options(export)["--name"], options(export)["--version"]) == ("mine", "0.1.0")
+    *_, export = steps("accurate", installed, *told)
+    assert options(export)["--out"] == "my models/accurate/model.onnx"
+    assert "--source" not in steps("fast", installed)[-1]  # then the card says what train export finds
 
 
 def test_make_model_fits_one_after_the_other_and_lets_the_first_two_teach_the_last(installed: Path) -> None:

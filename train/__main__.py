@@ -210,8 +210,8 @@ def export(
     source: Annotated[
         str,
         typer.Option(
-            help="Where the pictures are from and under which licence, for the card. Unless given, a folder is taken "
-            "for the published data set and a CSV for pictures of your own.",
+            help="Where the pictures are from and under which licence, for the card. Unless given, a folder with as "
+            "many pictures of each class as the published data set is taken for it, all else for pictures of your own.",
         ),
     ] = "",
     audit_json: Annotated[
@@ -222,7 +222,7 @@ def export(
     ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
-    from train.release import KERMANY, release
+    from train.release import release, source_of
 
     samples, pixels = _training_data(data)
     card, calibration = release(
@@ -234,7 +234,7 @@ def export(
         int8=int8,
         name=name,
         version=version,
-        source=source or (KERMANY if data.is_dir() else f"Pictures of the exporter's own, listed in {data.name}."),
+        source=source or source_of(samples, data),
         audit=audit_json,
         comparison=compare_json,
     )

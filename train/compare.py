@@ -4,6 +4,7 @@ Short fits of small pictures on few folds: enough to rank recipes, far from the 
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,7 +19,7 @@ from pneumoscan.metrics import Interval
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
-from train.dataset import Sample
+from train.dataset import Sample, digest
 from train.errors import AuditError
 from train.fit import fit
 from train.fitted import Fitted
@@ -78,13 +79,14 @@ def compare(
         By candidate the figures of `COLUMNS`, with 95 % intervals by a bootstrap over patients.
     """
     found = {}
+    data = digest(samples, pixels)
     for name in names:
         fitted = MIRRORED.get(name, name)
         settings = replace(BASE, **CANDIDATES[fitted])
         out = run / fitted.replace(" ", "-").replace("%", "percent")
         fit(samples, pixels, settings, out, device=device, resume=True, only=[f"fold{fold}" for fold in range(folds)])
         found[name] = _figures(samples, pixels, settings, out, folds, mirrored=name in MIRRORED)
-        _record(run / "compare.json", name, settings, folds, found[name])
+        _record(run / "compare.json", name, settings, data, folds, found[name])
     return found
 
 
@@ -132,9 +134,9 @@ def _log_odds(logits: Logits) -> NDArray[np.floating]:
     return odds
 
 
-def _record(path: Path, name: str, settings: Settings, folds: int, figures: dict[str, Interval]) -> None:
+def _record(path: Path, name: str, settings: Settings, data: str, folds: int, figures: dict[str, Interval]) -> None:
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    content[f"{name} ({folds})"] = {"settings": asdict(settings), "folds": folds, "figures": figures}
+    content[f"{name} ({folds})"] = {"settings": asdict(settings), "data": data, "folds": folds, "figures": figures}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -147,24 +149,35 @@ def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_section(path: Path) -> str:
+def to_section(path: Path, data: str) -> str:
     """The section of a model card, from a `compare.json`.
 
+    Args:
+        path: of the file.
+        data: digest of the pictures that the model was trained on (see `train.dataset.digest`).
+
     Raises:
-        AuditError: no such file, or another one.
+        AuditError: no such file, another one, or one with candidates on other pictures.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         table = to_markdown({name: each["figures"] for name, each in content.items()})
+        recipes = Counter((each["settings"]["epochs"], each["settings"]["size"]) for each in content.values())
+        ((epochs, size), _), *_ = recipes.most_common(1)
+        others = [name for name, each in content.items() if each.get("data") != data]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AuditError(f"{path} is no compare.json of train compare: {error!r}") from error
-    fits = f"{BASE.epochs} epochs on crops of {BASE.size} x {BASE.size} pixels"
+    if others:
+        raise AuditError(
+            f"{path} holds candidates that were not fitted on these pictures, or do not say on which: "
+            f"{', '.join(others)}; run train compare on these again, or leave it out"
+        )
     return f"""\
 ## Candidates
 
-Recipes that differ in one thing from *base*, each by short fits ({fits} unless its name says otherwise). Each
-was measured on the held-out patients of as many folds as stand behind its name: all on one, the promising on three
-beside *base*. 95 % intervals by a bootstrap over patients. Made by `python -m train compare`. Full fits score higher,
-and lean more on frames.
+Recipes that differ in one thing from *base*, each by short fits ({epochs} epochs on crops of {size} x {size} pixels
+unless its name says otherwise). Each was measured on the held-out patients of as many folds as stand behind its name.
+95 % intervals by a bootstrap over patients. Made by `python -m train compare`. Full fits score higher, and lean more
+on frames.
 
 {table}"""

@@ -1,5 +1,7 @@
 """From a finished fit to what is shipped: calibrated on its folds, as an ONNX file, with card and curves beside it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from train.align import align_shipped
 from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
 from train.card import write_card
 from train.curves import draw_curves
-from train.dataset import Sample, resize
+from train.dataset import CLASSES, Sample, resize
 from train.export import export
 from train.fit import parts
 from train.fitted import open_fit
@@ -25,10 +27,24 @@ KERMANY = (
     "5 years, anterior-posterior views, one hospital. The official `test` folder was not used for anything."
 )
 """Source of the published data set, in either copy."""
-
+KERMANY_COUNTS = ((1341, 2530, 1345), (1349, 2538, 1345))
+"""Pictures of each of `CLASSES` in the `train` folder of either copy; one has 16 of them in a folder `val`."""
 
 COMPARED = 32
 """Pictures on which the file is held against the trained network."""
+
+
+def source_of(samples: Sequence[Sample], data: Path) -> str:
+    """Where pictures are from, unless one is told: the published data set only if there are as many of each class.
+
+    Args:
+        samples: what was trained on.
+        data: the folder or CSV that they were read from.
+    """
+    counts = Counter(sample.target for sample in samples)
+    if data.is_dir() and tuple(counts[target] for target in range(len(CLASSES))) in KERMANY_COUNTS:
+        return KERMANY
+    return f"Pictures of the exporter's own, {'in' if data.is_dir() else 'listed in'} {data.resolve().name}."
 
 
 def release(
@@ -62,13 +78,13 @@ def release(
         The card that went into the file, and what the network's logits are calibrated with.
 
     Raises:
-        FitError: not finished, or made from other pictures or patients.
-        AuditError: `audit` or `comparison` is no such file, or of another fit.
+        FitError: not finished, without logs, or made from other pictures or patients.
+        AuditError: `audit` or `comparison` is no such file, or of another fit or other pictures.
         ExportError: the file does not score as the trained network does.
     """
     fit = open_fit(run, samples, pixels, size, int8=int8)
     section = report.to_markdown(audit, fit.read_identity) if audit else ""
-    candidates = compare.to_section(comparison) if comparison else ""
+    candidates = compare.to_section(comparison, str(fit.identity["data"])) if comparison else ""
     logits, sound, altered = out_of_fold(fit)
     unfamiliar, gate_figures = judge(sound, altered, fit.folds)
     figures = out_of_fold_figures(
@@ -79,23 +95,28 @@ def release(
     out.parent.mkdir(parents=True, exist_ok=True)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
     read = fit.reader("all")
-    card = export(
-        fit.network("all"),
-        read,
-        calibration,
-        fit_gate(read, resize(pixels, size)),
-        fit_limits(sound),
-        figures | gate_figures,
-        resize(pixels[some], size),
-        out,
-        range_images=fit.range_images("all") if int8 else None,
-        name=name,
-        version=version,
-        data_sha256=str(fit.identity["data"]),
-        origin=describe(fit.settings.network),
-        source=source,
-    )
-    draw_curves(run, parts(fit.settings.folds), out.with_name("curves.png"))
+    drawn = out.with_name(".curves.partial.png")
+    try:
+        draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
+        card = export(
+            fit.network("all"),
+            read,
+            calibration,
+            fit_gate(read, resize(pixels, size)),
+            fit_limits(sound),
+            figures | gate_figures,
+            resize(pixels[some], size),
+            out,
+            range_images=fit.range_images("all") if int8 else None,
+            name=name,
+            version=version,
+            data_sha256=str(fit.identity["data"]),
+            origin=describe(fit.settings.network),
+            source=source,
+        )
+        drawn.replace(out.with_name("curves.png"))
+    finally:
+        drawn.unlink(missing_ok=True)
     write_card(
         card,
         fit.settings,

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +37,12 @@ def test_candidates_are_fitted_scored_and_recorded(
     recorded = json.loads((tmp_path / "compare.json").read_text())
     assert recorded["frames kept (1)"]["settings"]["foreign_frames"] == 0
     assert recorded["base (1)"]["figures"] == {name: list(figure) for name, figure in found["base"].items()}
-    section = to_section(tmp_path / "compare.json")
+    section = to_section(tmp_path / "compare.json", dataset.digest(samples, pixels))
+    assert "(1 epochs on crops of 32 x 32 pixels\n" in section
     assert "| base (1) | " in section
     assert "| frames kept (1) | " in section
+    with pytest.raises(AuditError, match=r"not fitted on these pictures.*: base \(1\), frames kept \(1\), mean"):
+        to_section(tmp_path / "compare.json", dataset.digest(samples, pixels + 1))
 
 
 def test_networks_are_not_compared_with_each_other() -> None:
@@ -60,9 +63,34 @@ def test_a_table_has_a_row_for_each_candidate() -> None:
     assert len(table) == 4
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"base": {"folds": 1}}'])
+def row(data: str | None, **changed: int) -> dict[str, object]:
+    """A candidate as it is recorded, before it was told on which pictures where `data` is None."""
+    recorded = {"settings": asdict(replace(BASE, **changed)), "figures": dict.fromkeys(COLUMNS, (0.5, 0.25, 0.75))}
+    return recorded | ({"data": data} if data else {})
+
+
+def test_the_heading_tells_the_fits_that_were_made(tmp_path: Path) -> None:
+    path = tmp_path / "compare.json"
+    path.write_text(
+        json.dumps(
+            {f"{size}": row("ours", epochs=5, size=size) for size in (96, 64)}
+            | {"base": row("ours", epochs=5, size=64)}
+        )
+    )
+    assert "(5 epochs on crops of 64 x 64 pixels\n" in to_section(path, "ours")
+
+
+@pytest.mark.parametrize("data", ["theirs", None])
+def test_candidates_on_other_pictures_do_not_go_into_a_card(tmp_path: Path, data: str | None) -> None:
+    path = tmp_path / "compare.json"
+    path.write_text(json.dumps({"base (1)": row("ours"), "mixup (1)": row(data)}))
+    with pytest.raises(AuditError, match=r"not fitted on these pictures, or do not say on which: mixup \(1\);"):
+        to_section(path, "ours")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"base": {"folds": 1}}'])
 def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "compare.json"
     path.write_text(text)
     with pytest.raises(AuditError, match=r"is no compare\.json"):
-        to_section(path)
+        to_section(path, "ours")

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from pneumoscan import metrics
 from pneumoscan.model import Model
 from train import dataset
 from train.__main__ import app
-from train.errors import AuditError
+from train.compare import BASE, COLUMNS
+from train.dataset import Sample
+from train.errors import AuditError, FitError
 from train.network import Network
+from train.release import KERMANY, KERMANY_COUNTS, source_of
 from train.settings import Settings, identify
 
 
@@ -70,7 +74,10 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     for kind in ("plain", "stressed"):
         for name in ("auc", "sensitivity", "specificity"):
             assert found[kind][name] == pytest.approx(card.figures[f"{kind}_{name}"], abs=2e-3)
+    assert sorted(path.name for path in out.parent.iterdir()) == ["CARD.md", "curves.png", "model.onnx"]
     assert out.with_name("curves.png").stat().st_size > 0
+    assert "Pictures of the exporter's own, in chest_xray." in text
+    assert "Kermany" not in card.licence
 
     float32 = run / "float32" / "model.onnx"
     train("export", data, "--run", run, "--size", 32, "--out", float32)
@@ -88,3 +95,38 @@ def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data:
     with pytest.raises(AuditError, match="run train audit with the same --size and --int8"):
         train("export", data, "--run", run, "--size", 32, "--int8", "--audit", audit, "--out", out)
     assert not out.exists()
+
+
+def test_a_model_is_left_with_its_card_where_curves_cannot_be_drawn(data: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "model.onnx"
+    out.parent.mkdir()
+    files = {out.with_name(name): name.encode() for name in ("model.onnx", "CARD.md", "curves.png")}
+    for path, content in files.items():
+        path.write_bytes(content)
+    for log in (run / "fold1").glob("events.out.tfevents.*"):
+        log.unlink()
+    with pytest.raises(FitError, match="fold1 holds no TensorBoard logs"):
+        train("export", data, "--run", run, "--size", 32, "--out", out)
+    assert {path: path.read_bytes() for path in out.parent.iterdir()} == files
+
+
+@pytest.mark.parametrize("counts", KERMANY_COUNTS)
+def test_only_as_many_pictures_as_are_published_are_taken_for_the_published_ones(
+    counts: tuple[int, ...], tmp_path: Path
+) -> None:
+    samples = [Sample(Path("x.png"), target, "p") for target, count in enumerate(counts) for _ in range(count)]
+    mine, table = tmp_path / "mine", tmp_path / "mine.csv"
+    mine.mkdir()
+    assert source_of(samples, mine) == KERMANY
+    assert source_of(samples[1:], mine) == "Pictures of the exporter's own, in mine."
+    assert source_of(samples, table) == "Pictures of the exporter's own, listed in mine.csv."
+
+
+def test_a_table_of_candidates_on_other_pictures_does_not_go_into_a_card(data: Path, run: Path, tmp_path: Path) -> None:
+    table = {"base (1)": {"settings": asdict(BASE), "data": "other", "figures": dict.fromkeys(COLUMNS, (1, 1, 1))}}
+    (tmp_path / "compare.json").write_text(json.dumps(table))
+    with pytest.raises(AuditError, match="not fitted on these pictures"):
+        train(
+            "export", data, "--run", run, "--size", 32, "--compare", tmp_path / "compare.json", "--out", run / "m.onnx"
+        )
+    assert not (run / "m.onnx").exists()
