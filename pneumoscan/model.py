@@ -105,11 +105,6 @@ class Model:
         found = dict(zip(names, self._session.run(names, {"images": images}), strict=True))
         return Prediction(found["probabilities"], found.get("outlier_score"), found.get("heatmap"))
 
-    def heatmap(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Class activation for pneumonia, float32 [N, h, w], 0 to 1, of pictures uint8 [N, S, S]."""
-        heatmap: NDArray[np.float32] = self._session.run(["heatmap"], {"images": images})[0]
-        return heatmap
-
     def self_test(self) -> float | None:
         """Largest difference between the probabilities of the card's golden pictures and those scored here.
 
