@@ -31,7 +31,7 @@ Difference = Callable[[onnxruntime.InferenceSession], float | None]
 log = logging.getLogger(__name__)
 
 
-def choose(wanted: devices.Gpus) -> list[tuple[int, ...]]:
+def choose(wanted: devices.GpuChoice) -> list[tuple[int, ...]]:
     """The GPUs to start on, by number, in the order in which to try.
 
     Raises:

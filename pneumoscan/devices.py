@@ -6,7 +6,7 @@ Knows nothing of what there is, and imports nothing, so that wrong usage is told
 import re
 from typing import Literal, NamedTuple
 
-Gpus = Literal["first", "all"] | tuple[int, ...]
+GpuChoice = Literal["first", "all"] | tuple[int, ...]
 """Which GPUs: the first that runs, all there are, or these, by number."""
 
 TOLERANCE = 0.01
@@ -21,7 +21,7 @@ class Wanted(NamedTuple):
     """What to run the network on: `auto` is CUDA where it runs, and otherwise the CPU."""
 
     kind: Literal["auto", "cpu", "cuda"]
-    gpus: Gpus = "first"
+    gpus: GpuChoice = "first"
 
 
 def parse(device: str) -> Wanted:
