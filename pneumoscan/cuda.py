@@ -23,18 +23,15 @@ Reasoned, not measured."""
 RUNS_PER_GPU = 2
 """Runs in flight on each GPU: while one computes, the other's pictures are copied there, or its answers gathered."""
 
-TOLERANCE = 1e-3
-"""Largest difference of a probability between a GPU and what it must be that calls for no warning."""
-
 LIBRARIES = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
 
 NewSession = Callable[[runtime.Providers], onnxruntime.InferenceSession]
-Difference = Callable[[onnxruntime.InferenceSession], float]
+Difference = Callable[[onnxruntime.InferenceSession], float | None]
 
 log = logging.getLogger(__name__)
 
 
-def choose(wanted: devices.Gpus) -> list[tuple[int, ...]]:
+def choose(wanted: devices.GpuChoice) -> list[tuple[int, ...]]:
     """The GPUs to start on, by number, in the order in which to try.
 
     Raises:
@@ -70,7 +67,8 @@ def start(choices: Sequence[tuple[int, ...]], new_session: NewSession, differenc
     Args:
         choices: as `choose` gives them.
         new_session: makes a session with providers.
-        difference: how far a session's probabilities are from what they must be, 0 to 1; not a number if unknown.
+        difference: how far a session's probabilities are from what they must be, 0 to 1; not a number where they are
+            none themselves, None where that cannot be told.
 
     Raises:
         DeviceError: none runs.
@@ -107,7 +105,7 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
         raise
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise DeviceError(f"starting it on GPU {number} failed: {error.__cause__ or error}") from error
-    if found > TOLERANCE:
+    if found is not None and not found <= devices.TOLERANCE:  # NaN is no smaller than anything
         log.warning("GPU %d scores golden pictures otherwise, by up to %.2g; see: pneumoscan doctor", number, found)
     return session
 

@@ -1,10 +1,16 @@
-"""What `--device` may say. Knows nothing of what there is, and imports nothing, so that wrong usage is told at once."""
+"""What `--device` may say, and how far a device's answers may be off.
+
+Knows nothing of what there is, and imports nothing, so that wrong usage is told at once.
+"""
 
 import re
 from typing import Literal, NamedTuple
 
-Gpus = Literal["first", "all"] | tuple[int, ...]
+GpuChoice = Literal["first", "all"] | tuple[int, ...]
 """Which GPUs: the first that runs, all there are, or these, by number."""
+
+TOLERANCE = 0.01
+"""Largest difference of a golden picture's probability from what it must be that is no fault of model or device."""
 
 
 class DeviceError(Exception):
@@ -15,7 +21,7 @@ class Wanted(NamedTuple):
     """What to run the network on: `auto` is CUDA where it runs, and otherwise the CPU."""
 
     kind: Literal["auto", "cpu", "cuda"]
-    gpus: Gpus = "first"
+    gpus: GpuChoice = "first"
 
 
 def parse(device: str) -> Wanted:

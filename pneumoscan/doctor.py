@@ -15,14 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import pneumoscan
-from pneumoscan import models, surroundings
+from pneumoscan import devices, models, surroundings
 from pneumoscan.surroundings import Answer, Check, State
 
 if TYPE_CHECKING:
     from pneumoscan.model import Device, Model
-
-TOLERANCE = 0.01
-"""Largest difference from the golden pictures' probabilities that is no fault; see `Model.self_test`."""
 
 
 class Trial(NamedTuple):
@@ -94,7 +91,7 @@ def try_model(path: str | os.PathLike[str] | None, device: "Device") -> Trial:
             model = Model(path, device)
         except (DeviceError, ModelError) as error:
             return Trial(error=str(error), refused=isinstance(error, DeviceError))
-        difference = model.self_test() if model.card.golden else None
+        difference = model.self_test()
         batch = np.zeros((model.batch_size, model.card.input_size, model.card.input_size), np.uint8)
     except Exception as error:  # ONNX Runtime's errors share no base class, and a card may hold anything
         return Trial(model, error=_told(error))
@@ -183,7 +180,7 @@ def _shipped() -> Answer:
 
 def _wrong(trial: Trial) -> bool:
     """Whether the golden pictures are scored otherwise than they must be; an answer that is not a number is wrong."""
-    return trial.difference is not None and not trial.difference <= TOLERANCE
+    return trial.difference is not None and not trial.difference <= devices.TOLERANCE
 
 
 def _device(trial: Trial, used: bool) -> Answer:

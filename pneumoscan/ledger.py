@@ -100,7 +100,7 @@ def temporary_database() -> sqlite3.Connection:
     return database
 
 
-class Seen:
+class PathSet:
     """A set of paths that takes no memory however many there are."""
 
     def __init__(self) -> None:

@@ -5,7 +5,6 @@ Owns the model contract. Knows nothing of files to scan or formats.
 
 import hashlib
 import logging
-import math
 import os
 from contextlib import suppress
 from functools import partial
@@ -106,16 +105,12 @@ class Model:
         found = dict(zip(names, self._session.run(names, {"images": images}), strict=True))
         return Prediction(found["probabilities"], found.get("outlier_score"), found.get("heatmap"))
 
-    def heatmap(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Class activation for pneumonia, float32 [N, h, w], 0 to 1, of pictures uint8 [N, S, S]."""
-        heatmap: NDArray[np.float32] = self._session.run(["heatmap"], {"images": images})[0]
-        return heatmap
-
-    def self_test(self) -> float:
+    def self_test(self) -> float | None:
         """Largest difference between the probabilities of the card's golden pictures and those scored here.
 
         Returns:
-            0 to 1; above 0.01 something is wrong with file or device. Not a number where the card has no pictures.
+            0 to 1; above `devices.TOLERANCE`, or not a number, something is wrong with file or device. None where the
+            card has no pictures.
         """
         return _difference(self.card.golden_pictures(), self._session)
 
@@ -151,12 +146,12 @@ def _start(
     return new_session([runtime.CPU_PROVIDER]), None
 
 
-def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float:
-    """Largest difference of a probability from what it must be; not a number where there are no pictures."""
+def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float | None:
+    """Largest difference of a probability from what it must be; None where there are no pictures."""
     differences = [
         np.abs(session.run(["probabilities"], {"images": images})[0][0] - expected).max() for images, expected in golden
     ]
-    return float(np.max(differences)) if differences else math.nan
+    return float(np.max(differences)) if differences else None
 
 
 def _session(content: bytes, providers: runtime.Providers, threads: int) -> onnxruntime.InferenceSession:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pneumoscan import ledger
 from pneumoscan.formats import ENCODINGS, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock, Seen, Settings
+from pneumoscan.ledger import InUseError, Ledger, Lock, PathSet, Settings
 from pneumoscan.records import Record, timestamp
 from tests.records import ILL, failed
 
@@ -88,7 +88,7 @@ class TestALock:
 
 @given(st.lists(st.binary(min_size=1).map(os.fsdecode)))
 def test_seen_paths_are_new_once(paths: list[str]) -> None:
-    with closing(Seen()) as seen:
+    with closing(PathSet()) as seen:
         assert [path for path in paths if seen.add(path)] == list(dict.fromkeys(paths))
 
 

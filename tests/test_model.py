@@ -39,14 +39,11 @@ class TestAModel:
             assert model._session.get_session_options().intra_op_num_threads == threads
             assert model.in_flight == calls
 
-    def test_gives_heatmaps_when_asked(self, tiny_model: Path) -> None:
-        images = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(1, SIZE, SIZE)
-        assert Model(tiny_model, "cpu").heatmap(images) == pytest.approx(images / 255, abs=1e-6)
-
     def test_gives_heatmaps_with_its_scores_only_when_asked(self, tiny_model: Path) -> None:
         model = Model(tiny_model, "cpu")
-        assert model.predict(flat(51)).heatmaps is None
-        assert model.predict(flat(51), heatmaps=True).heatmaps == pytest.approx(flat(51) / 255, abs=1e-6)
+        images = np.arange(SIZE * SIZE, dtype=np.uint8).reshape(1, SIZE, SIZE)
+        assert model.predict(images).heatmaps is None
+        assert model.predict(images, heatmaps=True).heatmaps == pytest.approx(images / 255, abs=1e-6)
 
     def test_without_heatmaps_gives_none(self, tmp_path: Path) -> None:
         model = Model(write_model(tmp_path / "blind.onnx", has_heatmap=False), "cpu")
@@ -68,7 +65,7 @@ class TestAModel:
         assert Model(wrong, "cpu").self_test() == pytest.approx(0.5)
 
     def test_without_golden_pictures_claims_no_self_test(self, tiny_model: Path) -> None:
-        assert np.isnan(Model(tiny_model, "cpu").self_test())
+        assert Model(tiny_model, "cpu").self_test() is None
 
 
 @pytest.mark.parametrize("name", models.names())

@@ -86,11 +86,11 @@ class TestTemporaryData:
         flat("in/a.png", 51), flat("in/b.png", 51)
         (tmp_path / "out.csv").write_text("older")
         program = (
-            "import sqlite3, sys; from pneumoscan import __main__, ledger; add = ledger.Seen.add\n"
+            "import sqlite3, sys; from pneumoscan import __main__, ledger; add = ledger.PathSet.add\n"
             "def full(self, path):\n"
             "    if path.endswith('b.png'): raise sqlite3.OperationalError('database or disk is full')\n"
             "    return add(self, path)\n"
-            "ledger.Seen.add = full; __main__.main()"
+            "ledger.PathSet.add = full; __main__.main()"
         )
         command = [sys.executable, "-c", program, "predict", "in", "-q", "--model", tiny_model, "-o", "out.csv"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

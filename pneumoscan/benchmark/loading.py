@@ -5,7 +5,6 @@
 The sessions are those of a scan, but nothing is scored, and the golden pictures are not either. Prints an empty line.
 """
 
-import math
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ def load(path: str, device: str) -> None:
     if wanted.kind == "cpu":
         new_session([CPU_PROVIDER])
     else:
-        cuda.start(cuda.choose(wanted.gpus), new_session, lambda _: math.nan)
+        cuda.start(cuda.choose(wanted.gpus), new_session, lambda _: None)
 
 
 if __name__ == "__main__":

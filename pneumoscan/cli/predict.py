@@ -35,14 +35,13 @@ from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import Format, printable
-from pneumoscan.ledger import Seen
+from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import PICTURES, Selection, find_files, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
-    from pneumoscan.scan import Scanner
-    from pneumoscan.scan import Seen as ScannedPicture
+    from pneumoscan.scan import Scanner, Seen
 
 STDIN = "-"
 
@@ -257,7 +256,7 @@ def _records(
         fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
     heats: deque[Heat | None] = deque()  # of pictures that are being drawn, which keep their order
 
-    def noting() -> "Iterator[ScannedPicture]":
+    def noting() -> "Iterator[Seen]":
         for picture in pictures:
             heats.append(picture.heatmap)
             yield picture
@@ -275,7 +274,7 @@ def _to_do(
 ) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
-    with closing(Seen()) as seen:
+    with closing(PathSet()) as seen:
         for path in inputs:
             is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
             if seen.add(path) and not is_own:

@@ -95,7 +95,7 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
     probabilities = model.predict(images[:5]).probabilities
     assert probabilities.shape == (5, 3)
     assert probabilities.sum(1) == pytest.approx(np.ones(5), abs=1e-5)
-    heatmap = model.heatmap(images[:5])
+    heatmap = model.predict(images[:5], heatmaps=True).heatmaps
     assert heatmap.shape == (5, 2, 2)
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
     properties = {each.key: each.value for each in onnx.load(path).metadata_props}
