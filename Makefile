@@ -13,7 +13,7 @@ ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
 ACCURATE_SIZE := 224
 ACCURATE_NAME ?= lite0
-ACCURATE_VERSION ?= 2.0.0
+ACCURATE_VERSION ?= 2.0.1
 ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 # The second teacher of fast is not shipped: it goes less by texture, but is less sure of stressed pictures.
@@ -26,7 +26,7 @@ FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_R
 FAST_SIZE := 192
 FAST_READ := --int8
 FAST_NAME ?= compact
-FAST_VERSION ?= 3.0.0
+FAST_VERSION ?= 3.0.1
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help

@@ -52,6 +52,7 @@ def test_the_readme_gives_the_figures_of_a_shipped_model(name: str) -> None:
         "AUC": "auc",
         "sensitivity": "sensitivity",
         "specificity": "specificity",
+        "expected calibration error": "calibration_error",
         "AUC, viral against bacterial": "subtype_auc",
         "share flagged for review": "review",
         "share of the wrong verdicts that are flagged": "errors_in_review",
