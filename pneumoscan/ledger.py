@@ -59,8 +59,13 @@ class Lock:
 
     def release(self) -> None:
         """Frees the lock and removes its file."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        if fcntl is None:  # Windows removes no file that is open
+            os.close(self._descriptor)
+            with suppress(OSError):  # another run has it open
+                self._path.unlink(missing_ok=True)
+        else:  # while the lock is held, so that the file is nobody else's
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self
@@ -201,9 +206,14 @@ class Ledger:
 
     def close(self) -> None:
         """Frees what the ledger holds."""
+        self.close_file()
+        self._database.close()
+
+    def close_file(self) -> None:
+        """Closes the file, as Windows wants before it is replaced; it is opened anew when it is read again."""
         if self._file is not None:
             self._file.close()
-        self._database.close()
+            self._file = None
 
     def _find(self, path: str) -> tuple[int, int] | None:
         found: tuple[int, int] | None = self._database.execute(

@@ -139,6 +139,8 @@ class FileSink:
         if self._ledger is not None and self._ledger.superseded:
             self._tidy(self._ledger)
         elif self._place != self._target:
+            if self._ledger is not None:
+                self._ledger.close_file()
             self._place.replace(self._target)
         sync(self._target.parent)
 
@@ -200,6 +202,7 @@ class FileSink:
                 file.writelines(ledger.in_order())
                 file.flush()
                 os.fsync(file.fileno())
+            ledger.close_file()
             tidy.replace(self._target)
         except OSError:
             tidy.unlink(missing_ok=True)

@@ -34,6 +34,22 @@ class TestALock:
                 pass
         assert list(tmp_path.iterdir()) == []
 
+    def test_is_closed_before_its_file_is_removed_where_that_must_be(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unlink = Path.unlink
+
+        def as_on_windows(path: Path, missing_ok: bool = False) -> None:
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                os.fstat(lock._descriptor)
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(ledger, "fcntl", None)
+        lock = Lock(tmp_path / "out")
+        monkeypatch.setattr(Path, "unlink", as_on_windows)
+        lock.release()
+        assert list(tmp_path.iterdir()) == []
+
     def test_of_one_output_does_not_concern_another(self, tmp_path: Path) -> None:
         with Lock(tmp_path / "out"), Lock(tmp_path / "other"):
             pass

@@ -269,6 +269,27 @@ def test_what_is_private_is_so_while_it_is_put_in_order(
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("format", RESUMABLE)
+@pytest.mark.parametrize("again", [ILL, failed(ILL.path)])
+def test_no_file_is_open_when_another_takes_its_place_which_windows_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, again: Record
+) -> None:
+    replace_file = Path.replace
+    replaced = []
+
+    def watched(path: Path, target: Path) -> Path:
+        numbers = [entry.name for entry in os.scandir("/proc/self/fd")]
+        names = [os.readlink(f"/proc/self/fd/{number}") for number in numbers if os.path.exists(f"/dev/fd/{number}")]
+        replaced.append([name for name in names if name.startswith(os.fspath(tmp_path))])
+        return replace_file(path, target)
+
+    write(tmp_path / "out", format, ILL)
+    monkeypatch.setattr(Path, "replace", watched)
+    go_on(tmp_path / "out", format, again, replace(ILL, path="b"))
+    assert not any(replaced)
+
+
 def test_csv_stays_whole_in_its_place_while_a_run_goes_on(tmp_path: Path) -> None:
     write(tmp_path / "out", Format.CSV, ILL)
     go_on(tmp_path / "out", Format.CSV, failed("b"), commit=False)
