@@ -4,7 +4,6 @@ Colours are those of Okabe and Ito, which the colour-blind can tell apart; the c
 """
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pneumoscan import metrics
+from pneumoscan.atomic import replace_with
 from pneumoscan.curves import GRID, band, precision_on_grid, roc_on_grid
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
 from pneumoscan.metrics import FloatArray, Interval
@@ -50,10 +50,11 @@ def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rou
     Raises:
         OSError: a file cannot be written.
     """
-    return [
-        _save(_rendered(plot, _note(cases), format), folder / f"{name}.{format}")
-        for name, plot in _plots(cases, evaluation, rounds).items()
-    ]
+    files = []
+    for name, plot in _plots(cases, evaluation, rounds).items():
+        files.append(folder / f"{name}.{format}")
+        replace_with(files[-1], _rendered(plot, _note(cases), format))
+    return files
 
 
 def as_svg(cases: Cases, evaluation: Evaluation, *, rounds: int = 1000) -> dict[str, str]:
@@ -89,18 +90,6 @@ def _rendered(plot: Callable[[Canvas], None], note: str, format: str) -> bytes:
         canvas.text(0.99, 0.99, note, fontsize=7.5, color=GREY, ha="right", va="top")
         canvas.savefig(data, format=format, dpi=150, metadata={"Date": None} if format == "svg" else {})
     return data.getvalue()
-
-
-def _save(data: bytes, path: Path) -> Path:
-    """Writes a picture, whole or not at all."""
-    growing = path.with_name(f".{path.name}.partial")
-    try:
-        growing.write_bytes(data)
-        os.replace(growing, path)
-    except OSError:
-        growing.unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _roc(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> None:

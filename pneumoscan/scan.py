@@ -88,7 +88,7 @@ class Scanner:
         Args:
             model: name of a shipped model, or path of an ONNX file of the contract (see `models.find`); None for the
                 default.
-            device: `auto`, `cpu` or `cuda`.
+            device: `auto`, `cpu`, `cuda`, or GPUs by number, `cuda:1`, `cuda:0,1` or `cuda:all`; see `Model`.
             threshold: instead of the model card's.
             batch_size: pictures per run of the network. Unless given, what suits the device, or fewer while a worker
                 would have nothing to do; then a list of paths that comes slowly is answered as it comes.

@@ -339,6 +339,14 @@ class TestSettings:
         assert list(tried["batch_size"]) == ["1", "4", "16", "32", "64"]
         assert all(speed > 0 for speeds in tried.values() for speed in speeds.values())
 
+    def test_are_tried_on_the_cpu_without_a_word_where_there_is_no_gpu(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(settings, "available_cores", lambda: 1)
+        task.commands()
+        settings.try_settings(replace(task, images=4, device="auto", on_cuda=False), 1, iter)
+        assert not caplog.text
+
     @pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
     def test_are_drawn(self, format: str, start: bytes) -> None:
         tried = {"workers": {"1": 10.0, "2": 19.0}, "batch_size": {"1": 10.0, "16": 20.0}}

@@ -129,6 +129,22 @@ class TestTheThresholdExplorer:
         opened.press(Keys.TAB)
         assert opened.one("#threshold").get_attribute("value") == "1"
 
+    def test_takes_the_nearest_threshold_at_which_it_knows_the_counts(
+        self, opened: Page, made: tuple[Path, Cases]
+    ) -> None:
+        choose(opened, "0.78431")  # just below the score of normal-200
+        opened.press(Keys.TAB)
+        assert opened.one("#threshold").get_attribute("value") == "0.7843"
+        assert counts(opened) == evaluate(made[1], [0.7843]).at[1].confusion
+
+    def test_takes_a_threshold_as_it_is_that_the_page_names(self, opened: Page, made: tuple[Path, Cases]) -> None:
+        named = evaluate(made[1]).at[-1]
+        assert named.threshold != round(named.threshold, 4)
+        choose(opened, str(named.threshold))
+        opened.press(Keys.TAB)
+        assert opened.one("#threshold").get_attribute("value") == str(named.threshold)
+        assert counts(opened) == named.confusion
+
     def test_says_that_a_threshold_chosen_here_flatters(self, opened: Page) -> None:
         assert "makes them look better than they are" in opened.text("main")
 

@@ -13,12 +13,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
-from typing import Any
 
 import numpy as np
 
 from pneumoscan import decode
-from pneumoscan.model import Model
+from pneumoscan.model import Device, Model
 from pneumoscan.runtime import available_cores
 from pneumoscan.sources import find_files
 
@@ -37,7 +36,7 @@ def decoding(folder: str, size: str) -> None:
         _time(len(paths), lambda: pool.map(decode_one, paths))
 
 
-def inference(folder: str, path: str, device: Any, batch_size: str | None = None) -> None:
+def inference(folder: str, path: str, device: Device, batch_size: str | None = None) -> None:
     """Scores as many pictures as the folder has, in batches, as the engine would."""
     model = Model(path, device)
     count = sum(1 for _ in find_files([folder]))

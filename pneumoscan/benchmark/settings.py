@@ -51,8 +51,8 @@ def try_settings(task: Task, rounds: int, watch: Callable[[Sequence[Setting]], I
     paths = list(islice(find_files([task.place / "images"]), max(task.images // SHARE, 1)))
     speeds: dict[Setting, list[float]] = {setting: [] for setting in settings}
     turns = [each for number in range(rounds) for each in settings[:: -1 if number % 2 else 1]]
+    device = task.device if task.on_cuda else "cpu"  # `auto` would say each time why it is no GPU
     for name, number in watch(turns):
-        device: Any = task.device
         options: dict[str, Any] = own | {name: number}
         scanner = Scanner(task.model, device=device, **options)
         begun = time.perf_counter()

@@ -134,10 +134,10 @@ def predict(
     Directories are walked recursively. A file that cannot be scored gets a record that says why. A path that is named
     twice is scanned once.
 
-    Exit codes: 0 everything scanned; 1 finished, but some inputs ended in an error, or an output could not be written;
-    2 wrong usage; 3 nothing to scan; 4 model or device unavailable; 5 an output is in use by another run; 10 see
-    --fail-on; 129, 130 or 143 stopped by a signal; the outputs hold the records up to then. Research use only; not a
-    medical device.
+    Exit codes: 0 everything scanned; 1 finished, but some inputs ended in an error, or the rest of an output could not
+    be written; 2 wrong usage, or an output that cannot be opened; 3 nothing to scan; 4 model or device unavailable; 5
+    an output is in use by another run; 10 see --fail-on; 129, 130 or 143 stopped by a signal; the outputs hold the
+    records up to then. Research use only; not a medical device.
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)

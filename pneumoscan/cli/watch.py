@@ -78,8 +78,9 @@ def watch(
     Goes on where the output ends, so that it may be stopped and started at any time. A file is scanned when it has
     stopped growing, and again when it changes. Tells systemd when it is ready.
 
-    Exit codes: 2 wrong usage; 4 model or device unavailable; 5 the output is in use by another run; 1 the output
-    cannot be written; 129, 130 or 143 stopped by a signal. Research use only; not a medical device.
+    Exit codes: 1 the output can be written no more, as on a full disk; 2 wrong usage, or an output that cannot be
+    opened; 4 model or device unavailable; 5 the output is in use by another run; 129, 130 or 143 stopped by a signal.
+    Research use only; not a medical device.
     """
     for directory in directories:
         if not Path(directory).is_dir():

@@ -14,7 +14,7 @@
 
   // The threshold explorer
 
-  const { at, normal, ill, recorded } = JSON.parse(byId("explorer").textContent);
+  const { at, normal, ill, recorded, named } = JSON.parse(byId("explorer").textContent);
   const sum = (counts) => counts.reduce((total, each) => total + each, 0);
   const [healthy, sick] = [sum(normal), sum(ill)];
   const START = recorded ?? 0.5;
@@ -29,6 +29,9 @@
     return { value: share, low: Math.max(0, centre - reach), high: Math.min(1, centre + reach),
       of: `${cases.toLocaleString("en")} ${of}` };
   }
+
+  // The nearest threshold at which the counts are exact: STEPS of pneumoscan/report/explorer.py, or a named one.
+  const exact = (threshold) => (named.includes(threshold) ? threshold : Math.round(threshold * 1e4) / 1e4);
 
   function countsAt(threshold) {
     const counts = { true_negative: 0, false_positive: 0, false_negative: 0, true_positive: 0 };
@@ -103,7 +106,7 @@
   byId("slider").addEventListener("input", (event) => showThreshold(Number(event.target.value), "slider"));
   byId("threshold").addEventListener("input", (event) => {
     const threshold = event.target.valueAsNumber;
-    if (threshold >= 0 && threshold <= 1) showThreshold(threshold, "threshold");
+    if (threshold >= 0 && threshold <= 1) showThreshold(exact(threshold), "threshold");
   });
   byId("slider").addEventListener("change", say);
   byId("threshold").addEventListener("change", () => {

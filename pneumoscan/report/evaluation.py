@@ -65,7 +65,7 @@ def render(
         facts=_facts(pairing, facts),
     )
     thresholds = [each.threshold for each in evaluation.at if each.threshold is not None]
-    data = {"explorer": score_counts(cases, thresholds) | {"recorded": recorded}}
+    data = {"explorer": score_counts(cases, thresholds) | {"recorded": recorded, "named": thresholds}}
     return page("Evaluation", main, data=data, styles=["evaluation.css"], scripts=["evaluation.js"])
 
 
