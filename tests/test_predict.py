@@ -154,7 +154,7 @@ class TestOptions:
         assert predict(tmp_path, "--batch-size", 7, "--workers", 8).stdout == alone
 
     def test_help_names_every_exit_code(self, run: Run) -> None:
-        text = run("predict", "--help").stdout.split("Exit codes:")[1].split("Research use")[0]
+        text = run("predict", "--help").stdout.split("Exit codes:")[1].split("Research")[0]
         assert sorted(map(int, re.findall(r"\d+", text))) == sorted(Exit)
 
 
