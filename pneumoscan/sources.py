@@ -81,7 +81,9 @@ DEFAULT = Selection()
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file, and it begins as a JPEG or PNG does."""
+    """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(PNG)).startswith((JPEG, PNG))

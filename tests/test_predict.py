@@ -38,6 +38,13 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 class TestOutput:
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_may_be_a_named_pipe_that_another_program_reads(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "o.jsonl")
+        with subprocess.Popen(["cat", tmp_path / "o.jsonl"], stdout=subprocess.PIPE, text=True) as reader:
+            assert predict(flat("a.png", 51), "-o", tmp_path / "o.jsonl", timeout=60).returncode == Exit.OK
+            assert [record["probability"] for record in lines(reader.communicate(timeout=60)[0])] == [0.2]
+
     def test_in_a_pipe_is_json_lines_and_nothing_else(self, predict: Run, flat: Flat) -> None:
         result = predict(flat("a.png", 51), flat("b.png", 204))
         assert [record["probability"] for record in lines(result.stdout)] == [0.2, 0.8]
