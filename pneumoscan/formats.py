@@ -153,7 +153,7 @@ def _read_csv(file: BinaryIO) -> Iterator[Row]:
     header = ENCODINGS[Format.CSV].begin
     first = file.readline()
     if first != header:
-        if first in (header[:-1] + b"\r\n", codecs.BOM_UTF8 + header, codecs.BOM_UTF8 + header[:-1] + b"\r\n"):
+        if first.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n") == header:
             raise FormatError("another program has saved it: with a mark at its beginning (BOM), or lines in CR LF", 1)
         if first and not header.startswith(first):
             raise FormatError("the columns are not those of this program", 1)

@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import nullcontext
 from functools import partial
 from threading import Event, Lock, Semaphore
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pneumoscan import decode
 from pneumoscan.decode import DecodeError, Picture
 from pneumoscan.model import Device, Model
+from pneumoscan.pool import pool_of
 from pneumoscan.records import ErrorCode, Record, Status, timestamp
 from pneumoscan.runtime import available_cores
 from pneumoscan.sources import find_files
@@ -140,33 +141,26 @@ class Scanner:
         """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
-        pool = ThreadPoolExecutor(self._workers, "scan")
         stopped = Event()
         under_way: deque[Future[list[T]]] = deque()
         most = self._workers * (1 + BATCHES_AHEAD)
         batch: list[str] = []
-        wait = True
-        try:
-            for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
-                batch.append(path)
-                if len(batch) < self._batch_size and not self._is_idle(under_way):
-                    continue
-                under_way.append(pool.submit(self._process, batch, judge, stopped))
-                batch = []
-                while under_way and (under_way[0].done() or len(under_way) > most):
+        with pool_of(self._workers, "scan") as pool:
+            try:
+                for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
+                    batch.append(path)
+                    if len(batch) < self._batch_size and not self._is_idle(under_way):
+                        continue
+                    under_way.append(pool.submit(self._process, batch, judge, stopped))
+                    batch = []
+                    while under_way and (under_way[0].done() or len(under_way) > most):
+                        yield from under_way.popleft().result()
+                if batch:
+                    under_way.append(pool.submit(self._process, batch, judge, stopped))
+                while under_way:
                     yield from under_way.popleft().result()
-            if batch:
-                under_way.append(pool.submit(self._process, batch, judge, stopped))
-            while under_way:
-                yield from under_way.popleft().result()
-        except (Exception, GeneratorExit):
-            raise
-        except BaseException:  # an interruption, which a read that hangs must not delay
-            wait = False
-            raise
-        finally:
-            stopped.set()
-            pool.shutdown(wait, cancel_futures=True)
+            finally:
+                stopped.set()
 
     def _is_idle(self, under_way: Iterable[Future[list[T]]]) -> bool:
         """Whether a worker has nothing to do, so that a smaller batch is better than none."""
@@ -225,8 +219,7 @@ class Scanner:
             modified=file.modified,
         )
         if isinstance(found, DecodeError):
-            is_drawn = found.code is ErrorCode.NOT_A_CHEST_XRAY
-            status = Status.REJECTED if is_drawn else Status.ERROR
+            status = Status.REJECTED if found.code is ErrorCode.NOT_A_CHEST_XRAY else Status.ERROR
             return new(status=status, error=found.code, message=str(found))
         new = partial(new, device=self.model.device)
         if not isinstance(score, Score):

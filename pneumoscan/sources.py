@@ -87,7 +87,7 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(len(PNG)).startswith((JPEG, PNG))
-    except (OSError, ValueError):
+    except OSError:
         return False
 
 

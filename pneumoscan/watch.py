@@ -92,14 +92,12 @@ class Folders:
 
     def _tell_what_is_gone(self) -> None:
         """Says once that a folder is gone, as one on a share may be, and once that it is back."""
-        for directory in self._directories:
-            is_there = os.path.isdir(directory)
-            if not is_there and directory not in self._gone:
-                log.warning("%s is gone; what it holds is scanned when it is back", printable(directory))
-                self._gone.add(directory)
-            elif is_there and directory in self._gone:
-                log.warning("%s is back", printable(directory))
-                self._gone.remove(directory)
+        gone = {directory for directory in self._directories if not os.path.isdir(directory)}
+        for directory in sorted(gone - self._gone):
+            log.warning("%s is gone; what it holds is scanned when it is back", printable(directory))
+        for directory in sorted(self._gone - gone):
+            log.warning("%s is back", printable(directory))
+        self._gone = gone
 
     def _ready(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> Iterator[str]:
         for path in chain((path for path in paths if path not in self._growing and wanted(path)), list(self._growing)):

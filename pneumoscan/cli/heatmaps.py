@@ -4,12 +4,13 @@ import os
 import re
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
+from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, Status
 
 if TYPE_CHECKING:
@@ -91,9 +92,7 @@ class Heatmaps:
         So a run that is killed and gone on with lacks no overlay. One that fails is told, and harms nothing else.
         """
         waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
-        pool = ThreadPoolExecutor(DRAWERS, "draw")
-        wait = True
-        try:
+        with pool_of(DRAWERS, "draw") as pool:
             for record, pixels, heat in pictures:
                 place, drawn = "", None
                 if pixels is not None and heat is not None and self._wants(record):
@@ -106,13 +105,6 @@ class Heatmaps:
                     yield self._finished(*waiting.popleft())
             while waiting:
                 yield self._finished(*waiting.popleft())
-        except (Exception, GeneratorExit):
-            raise
-        except BaseException:  # an interruption, which a read that hangs must not delay
-            wait = False
-            raise
-        finally:
-            pool.shutdown(wait, cancel_futures=True)
 
     def _wants(self, record: Record) -> bool:
         if self._which == "all":

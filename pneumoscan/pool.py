@@ -1,0 +1,21 @@
+"""Threads that work, and that an interruption does not wait for."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+
+@contextmanager
+def pool_of(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """A pool that, when it is left, drops what has not begun, and waits for the rest unless it is interrupted."""
+    pool = ThreadPoolExecutor(threads, name)
+    wait = True
+    try:
+        yield pool
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException:  # an interruption, which a read that hangs must not delay
+        wait = False
+        raise
+    finally:
+        pool.shutdown(wait, cancel_futures=True)
