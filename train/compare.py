@@ -44,6 +44,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "crops from 30 %": {"crop_area": 0.3},
     "crops of 160": {"size": 160},
     "crops of 192": {"size": 192},
+    "crops of 224": {"size": 224},
     "Lite1": {"network": "lite1"},
     "9 of 16 blocks": {"network": "lite0-9"},
 }

@@ -16,13 +16,16 @@ BETWEEN = ("Add", "Clip", "Conv", "Relu")
 """What is done in 8 bits. Clip and Relu cost nothing then: they become the range of their map. Depthwise convolutions
 are among them: one in float32 between maps in 8 bits has its weights rounded by ONNX Runtime, and not by channel."""
 
+_EIGHT_BITS = {"quant_type": quantization.QuantType.QInt8, "symmetric": True, "reduce_range": False, "axis": 0}
+
 
 def quantised(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) -> onnx.ModelProto:
     """A graph with 8-bit convolutions: static, weights by output channel, in the form QDQ.
 
     Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
     32 bits. Older ones with AVX2 or AVX-512 add pairs of them in 16 bits, which overflows in silence, so that the same
-    file would score otherwise there. Weights have 7 bits, which cannot overflow: the same numbers everywhere.
+    file would score otherwise there. Weights have 7 bits, which cannot overflow: the same numbers everywhere. Those of
+    depthwise convolutions, whose sums ONNX Runtime always makes in 32 bits, have 8: that halves the noise.
 
     Args:
         model: in float32.
@@ -43,6 +46,7 @@ def quantised(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) ->
             per_channel=True,
             reduce_range=True,
             nodes_to_quantize=_convolutional(model, output),
+            extra_options={"TensorQuantOverrides": {name: [_EIGHT_BITS] for name in _depthwise_weights(model)}},
         )
         return onnx.load(result)
 
@@ -70,3 +74,12 @@ def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
     on_the_way = [node for node in needed(graph, [output]) if node.output[0] in maps]
     second = [place for place, node in enumerate(on_the_way) if node.op_type == "Conv"][1]
     return [node.name for node in on_the_way[second:] if node.op_type in BETWEEN]
+
+
+def _depthwise_weights(model: onnx.ModelProto) -> list[str]:
+    """Names of the weights of convolutions with groups."""
+    return [
+        node.input[1]
+        for node in model.graph.node
+        if node.op_type == "Conv" and any(each.name == "group" and each.i > 1 for each in node.attribute)
+    ]
