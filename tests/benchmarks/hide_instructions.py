@@ -12,6 +12,8 @@ CPUID_BYTES = 2
 
 asked: tuple[int, int] = (0, 0)
 """Leaf and subleaf of the last question."""
+changed = 0
+"""Answers with bits taken away."""
 
 
 def register(name: str) -> int:
@@ -31,10 +33,13 @@ class Answer(gdb.Breakpoint):
     """Behind it."""
 
     def stop(self) -> bool:
-        leaf, subleaf = asked
-        for (of, name), bits in HIDDEN.items():
-            if leaf == 7 and subleaf == of:
-                gdb.execute(f"set ${name} = {register(name) & ~sum(1 << bit for bit in bits)}")
+        global changed
+        for (subleaf, name), bits in HIDDEN.items():
+            told = register(name)
+            kept = told & ~sum(1 << bit for bit in bits)
+            if asked == (7, subleaf) and kept != told:
+                gdb.execute(f"set ${name} = {kept}")
+                changed += 1
         return False
 
 
@@ -50,3 +55,4 @@ if gdb.selected_inferior().pid:  # else the program has ended without loading it
         Question(f"*{place}", internal=True)
         Answer(f"*{place + CPUID_BYTES}", internal=True)
     gdb.execute("continue")
+    print(f"changed {changed} answers of CPUID")
