@@ -13,7 +13,7 @@ ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
 ACCURATE_SIZE := 224
 ACCURATE_NAME ?= lite0
-ACCURATE_VERSION ?= 2.0.1
+ACCURATE_VERSION ?= 2.1.0
 ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 # The second teacher of fast is not shipped: it goes less by texture, but is less sure of stressed pictures.
@@ -24,9 +24,8 @@ FAST_RUN ?= runs/fast
 FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_RUN) --teacher-share 0.6 \
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
 FAST_SIZE := 192
-FAST_READ := --int8
 FAST_NAME ?= compact
-FAST_VERSION ?= 3.0.1
+FAST_VERSION ?= 3.1.0
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help
@@ -79,7 +78,6 @@ accurate: indexed ## Regenerate the model accurate
 fast: RUN = $(FAST_RUN)
 fast: RECIPE = $(FAST_RECIPE)
 fast: SIZE = $(FAST_SIZE)
-fast: READ = $(FAST_READ)
 fast: EXPORT = $(FAST_EXPORT)
 fast: indexed ## Regenerate the model fast, which learns from the finished fits of accurate and teacher
 
@@ -88,9 +86,9 @@ teacher: indexed ## Fit the second teacher of fast, which is not shipped
 
 accurate fast:
 	$(BIN)/python -m train fit "$(DATA)" --run $(RUN) $(RECIPE) --resume
-	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SIZE) $(READ) $(if $(SIZES),--sizes "$(SIZES)") \
+	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SIZE) --int8 $(if $(SIZES),--sizes "$(SIZES)") \
 		--json $(RUN)/audit.json
-	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SIZE) $(READ) --audit $(RUN)/audit.json $(EXPORT) \
+	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SIZE) --int8 --audit $(RUN)/audit.json $(EXPORT) \
 		$(if $(SOURCE),--source "$(SOURCE)") --out "$(MODELS)/$@/model.onnx"
 
 indexed: has-data .venv/train

@@ -5,8 +5,9 @@ import sqlite3
 import sys
 from contextlib import suppress
 
+from pneumoscan.atomic import NO_ROOM
 from pneumoscan.cli import app
-from pneumoscan.cli.exits import Exit, complain
+from pneumoscan.cli.exits import Exit, complain, lead_nowhere
 
 STOPPED = (Exit.HANGUP, Exit.INTERRUPTED, Exit.TERMINATED)
 
@@ -19,6 +20,12 @@ def main() -> None:
         if isinstance(end.code, int) and end.code in STOPPED:
             _leave(end.code)
         raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        lead_nowhere(sys.stdout)  # commands tell of their own writing: this was the help
+        complain(f"cannot write -: {error.strerror}")
+        sys.exit(Exit.INPUT_ERRORS)
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
         import tempfile
 

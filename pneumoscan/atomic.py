@@ -1,11 +1,15 @@
 """Files that appear whole: where they grow, and how they are put in their place."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from pneumoscan.formats import Format
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors by which a disk is full."""
 
 
 def growing_place(target: Path, format: Format) -> Path:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from pneumoscan.atomic import copy_mode, create_private, growing_place, rewritten, sync
+from pneumoscan.atomic import NO_ROOM, copy_mode, create_private, growing_place, rewritten, sync
 from pneumoscan.formats import ENCODINGS, Format, to_dict
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
@@ -130,7 +130,7 @@ class FileSink:
         try:
             self._append(self._encoding.end)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno not in NO_ROOM:
                 raise
             self._cut(self._last)  # where the last record lay there is room
             self._append(self._encoding.end)

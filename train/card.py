@@ -155,9 +155,9 @@ all networks of the same fits; each batch by one of them, drawn at random."""
 
 QUANTISED = """
 
-The convolutions of the file, but for the first, are quantised to 8 bits (weights to 7, by channel). So were those of the folds'
-networks when they were calibrated and measured. Ranges of maps were found on at most {pictures} of the pictures that each was
-trained on, plain and stressed."""
+The convolutions of the file, but for the first, are quantised to 8 bits (weights by channel, and to 7 bits but for those of
+depthwise convolutions). So were those of the folds' networks when they were calibrated and measured. Ranges of maps were found
+on at most {pictures} of the pictures that each was trained on, plain and stressed."""
 
 
 def write_card(
