@@ -8,10 +8,12 @@ APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninter
 COMPARISON ?= runs/compare/compare.json
 MODELS ?= pneumoscan/models
 
-# How each shipped model is made: what train fit is told, the side in pixels at which it scans, what train export is told.
+# How each shipped model is made: the side in pixels at which it scans, what train fit is told, what train export is told.
+# The published small copies have 224 pixels: scanned at fewer, they look as originals do that are scanned at as many.
+SIZE := 192
+
 ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
-ACCURATE_SIZE := 224
 ACCURATE_NAME ?= lite0
 ACCURATE_VERSION ?= 2.1.0
 ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
@@ -23,7 +25,6 @@ TEACHER_RECIPE := $(ACCURATE_RECIPE) --detail 0.7 --balance-texture
 FAST_RUN ?= runs/fast
 FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_RUN) --teacher-share 0.6 \
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
-FAST_SIZE := 192
 FAST_NAME ?= compact
 FAST_VERSION ?= 3.1.0
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
@@ -71,13 +72,11 @@ model: accurate teacher fast ## Regenerate both models: make model DATA=path/to/
 
 accurate: RUN = $(ACCURATE_RUN)
 accurate: RECIPE = $(ACCURATE_RECIPE)
-accurate: SIZE = $(ACCURATE_SIZE)
 accurate: EXPORT = $(ACCURATE_EXPORT)
 accurate: indexed ## Regenerate the model accurate
 
 fast: RUN = $(FAST_RUN)
 fast: RECIPE = $(FAST_RECIPE)
-fast: SIZE = $(FAST_SIZE)
 fast: EXPORT = $(FAST_EXPORT)
 fast: indexed ## Regenerate the model fast, which learns from the finished fits of accurate and teacher
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from train import dataset
 from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, TrainError
-from train.settings import NETWORKS
+from train.settings import NETWORKS, SCAN_SIZE
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
@@ -147,7 +147,7 @@ def audit(
         list[Path], typer.Argument(metavar="RUN|MODEL...", help="Folders of finished fits, or ONNX files.")
     ],
     data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
-    size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = 224,
+    size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = SCAN_SIZE,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Quantise the networks of a fit, as export --int8 does; files stay as they are."),
@@ -200,7 +200,7 @@ def export(
     data: Data,
     run: Run = Path("runs/lite0"),
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
-    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = 224,
+    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = SCAN_SIZE,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Quantise to 8 bits, which is faster on CPUs, and measure the folds so too."),
