@@ -9,8 +9,8 @@ COMPARISON ?= runs/compare/compare.json
 MODELS ?= pneumoscan/models
 
 # How each shipped model is made: the side in pixels at which it scans, what train fit is told, what train export is told.
-# The published small copies have 224 pixels: scanned at fewer, they look as originals do that are scanned at as many.
-SIZE := 192
+# Pixels: below the 224 of the published small copies, so that these are scaled down as originals are, and look like them.
+SCAN_SIZE := 192
 
 ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
@@ -85,9 +85,9 @@ teacher: indexed ## Fit the second teacher of fast, which is not shipped
 
 accurate fast:
 	$(BIN)/python -m train fit "$(DATA)" --run $(RUN) $(RECIPE) --resume
-	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SIZE) --int8 $(if $(SIZES),--sizes "$(SIZES)") \
+	$(BIN)/python -m train audit $(RUN) --data "$(DATA)" --size $(SCAN_SIZE) --int8 $(if $(SIZES),--sizes "$(SIZES)") \
 		--json $(RUN)/audit.json
-	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SIZE) --int8 --audit $(RUN)/audit.json $(EXPORT) \
+	$(BIN)/python -m train export "$(DATA)" --run $(RUN) --size $(SCAN_SIZE) --int8 --audit $(RUN)/audit.json $(EXPORT) \
 		$(if $(SOURCE),--source "$(SOURCE)") --out "$(MODELS)/$@/model.onnx"
 
 indexed: has-data .venv/train

@@ -23,8 +23,8 @@ def main() -> None:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        lead_nowhere(sys.stdout)  # commands tell of their own writing: this was the help
-        complain(f"cannot write -: {error.strerror}")
+        lead_nowhere(sys.stdout)  # or what it still holds would fail again
+        complain(f"cannot write: {error.strerror}")  # help, or a temporary file: commands tell of outputs
         sys.exit(Exit.INPUT_ERRORS)
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
         import tempfile

@@ -206,7 +206,7 @@ def export(
         typer.Option("--int8", help="Quantise to 8 bits, which is faster on CPUs, and measure the folds so too."),
     ] = False,
     name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
-    version: Annotated[str, typer.Option(help="Of the model.")] = "2.0.0",
+    version: Annotated[str, typer.Option(help="Of the model.")] = "0",
     source: Annotated[
         str,
         typer.Option(

@@ -24,7 +24,7 @@ def quantised(model: onnx.ModelProto, output: str, images: NDArray[np.uint8]) ->
 
     Weights are signed, maps unsigned. Processors with VNNI (and those of ARM with dot products) add such products in
     32 bits. Older ones with AVX2 or AVX-512 add pairs of them in 16 bits, which overflows in silence, so that the same
-    file would score otherwise there. Weights have 7 bits, which cannot overflow: the same numbers everywhere. Those of
+    file could score otherwise there. Weights have 7 bits, which cannot overflow: the same numbers everywhere. Those of
     depthwise convolutions, whose sums ONNX Runtime always makes in 32 bits, have 8: that halves the noise.
 
     Args:
@@ -77,9 +77,6 @@ def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
 
 
 def _depthwise_weights(model: onnx.ModelProto) -> list[str]:
-    """Names of the weights of convolutions with groups."""
-    return [
-        node.input[1]
-        for node in model.graph.node
-        if node.op_type == "Conv" and any(each.name == "group" and each.i > 1 for each in node.attribute)
-    ]
+    """Names of weights [C, 1, H, W] of convolutions, of whose sums each is of one channel."""
+    used = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
+    return [each.name for each in model.graph.initializer if each.name in used and each.dims[1] == 1]

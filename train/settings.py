@@ -14,8 +14,8 @@ NETWORKS = {"lite0": 16, "lite0-9": 9, "compact": 9, "lite1": 21}
 """Names of the networks, with the number of blocks that they keep: the first ones of EfficientNet-Lite."""
 
 SCAN_SIZE = 192
-"""Side at which pictures are scanned, in pixels, unless another is told. Below that of the published small copies, so
-that these look as originals do that are scanned."""
+"""Side at which pictures are scanned, in pixels, unless another is given. Below that of the published small copies, so
+that copies are scaled down as originals are, and look like them."""
 
 
 @dataclass(frozen=True, slots=True)

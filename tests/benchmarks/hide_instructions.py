@@ -5,8 +5,12 @@ import os
 import gdb
 
 # What is taken away of leaf 7 of CPUID: numbers of bits by subleaf and register, as in Intel's manual.
-VNNI = {(0, "ecx"): (11,), (1, "eax"): (4, 5)}  # of AVX-512; of AVX, and bfloat16
-AVX512 = {(0, "ebx"): (16, 17, 21, 28, 30, 31), (0, "edx"): (22, 24, 25)}  # and AMX
+VNNI = {
+    (0, "ecx"): (11,),  # AVX512_VNNI
+    (1, "eax"): (4, 5),  # AVX_VNNI, AVX512_BF16
+    (0, "edx"): (22, 24, 25),  # AMX
+}
+AVX512 = {(0, "ebx"): (16, 17, 21, 28, 30, 31)}
 HIDDEN = {"avx512": VNNI, "avx2": VNNI | AVX512}[os.environ["HIDE_FOR"]]
 CPUID_BYTES = 2
 
