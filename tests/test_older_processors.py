@@ -4,6 +4,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,7 @@ def has_vnni() -> bool:
         return False
 
 
+@cache
 def can_trace() -> bool:
     """Whether gdb and objdump are here, and may run a program; some containers forbid that."""
     if not (shutil.which("gdb") and shutil.which("objdump")):
@@ -79,11 +81,12 @@ def can_trace() -> bool:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64" or not has_vnni(), reason="there is no VNNI to hide")
-@pytest.mark.skipif(not can_trace(), reason="gdb or objdump is missing, or may not run programs")
 @pytest.mark.parametrize("kind", ["avx512", "avx2"])
 def test_only_sums_of_8_bits_outside_depthwise_convolutions_overflow_and_models_score_the_same(
     tmp_path: Path, kind: str
 ) -> None:
+    if not can_trace():
+        pytest.skip("gdb or objdump is missing, or may not run programs")
     files = [
         convolution(tmp_path / "pointwise-127.onnx", 127),
         convolution(tmp_path / "pointwise-64.onnx", 64),

@@ -77,6 +77,11 @@ def _convolutional(model: onnx.ModelProto, output: str) -> list[str]:
 
 
 def _depthwise_weights(model: onnx.ModelProto) -> list[str]:
-    """Names of weights [C, 1, H, W] of convolutions, of whose sums each is of one channel."""
-    used = {node.input[1] for node in model.graph.node if node.op_type == "Conv"}
-    return [each.name for each in model.graph.initializer if each.name in used and each.dims[1] == 1]
+    """Names of the weights of convolutions with as many groups as channels, [C, 1, H, W]."""
+    groups = {
+        node.input[1]: each.i
+        for node in model.graph.node
+        for each in node.attribute
+        if node.op_type == "Conv" and each.name == "group"
+    }
+    return [each.name for each in model.graph.initializer if each.dims[:2] == [groups.get(each.name), 1]]

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from train import dataset
 from train.__main__ import app
+from train.dataset import Sample
 from train.errors import DatasetError, FitError
 from train.fit import averaging, fit, parts
 from train.fitted import open_fit
@@ -30,6 +31,11 @@ def command(data: Path, run: Path, *options: str) -> list[str | Path]:
     return [*program, "--epochs", "3", "--batch-size", "4", "--device", "cpu", *options]
 
 
+def read(data: Path) -> tuple[list[Sample], np.ndarray]:
+    samples = dataset.read_samples(data)
+    return samples, dataset.load_pixels(samples, 48)
+
+
 def weights(run: Path, part: str) -> dict[str, torch.Tensor]:
     return torch.load(run / part / "weights.pt", weights_only=True)["weights"]
 
@@ -37,8 +43,7 @@ def weights(run: Path, part: str) -> dict[str, torch.Tensor]:
 def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     make_dataset: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    samples = dataset.read_samples(make_dataset(6))
-    pixels = dataset.load_pixels(samples, 48)
+    samples, pixels = read(make_dataset(6))
     run = tmp_path / "run"
     fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
     for part in parts(2):
@@ -96,8 +101,7 @@ def test_a_finished_fit_stays_byte_for_byte_when_it_is_resumed(
     make_dataset: Callable[[int], Path], tmp_path: Path
 ) -> None:
     """Also one that was made before some settings existed."""
-    samples = dataset.read_samples(make_dataset(4))
-    pixels = dataset.load_pixels(samples, 48)
+    samples, pixels = read(make_dataset(4))
     run = tmp_path / "run"
     settings = replace(SETTINGS, epochs=1, blinding_epochs=0)
     fit(samples, pixels, settings, run, device="cpu", resume=False)
