@@ -7,6 +7,7 @@ it is: nothing here ever goes on with the CPU.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def start(choices: Sequence[tuple[int, ...]], new_session: NewSession, differenc
     obstacles = []
     for numbers in choices:
         try:
-            sessions = [_start(number, new_session, difference) for number in numbers]
+            sessions = {number: _start(number, new_session, difference) for number in numbers}
         except DeviceError as error:
             obstacles.append(str(error))
         else:
@@ -113,17 +114,23 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
 class Gpus:
     """Sessions of one network on GPUs. It runs as a session does, on whichever GPU is free.
 
+    A GPU that fails with a batch that another one then runs is used no more, or its failures, which are quick, would
+    draw most batches to it.
+
     Attributes:
         session: one of them, to ask about the network.
         in_flight: how many threads may call `run` at the same time with profit; others wait.
     """
 
-    def __init__(self, sessions: Sequence[onnxruntime.InferenceSession]) -> None:
-        self.session = sessions[0]
+    def __init__(self, sessions: Mapping[int, onnxruntime.InferenceSession]) -> None:
+        """Takes a session for each GPU, by its number."""
+        self.session = next(iter(sessions.values()))
         self.in_flight = RUNS_PER_GPU * len(sessions)
-        self._free: SimpleQueue[tuple[onnxruntime.InferenceSession, Any]] = SimpleQueue()
-        for session in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
-            self._free.put((session, session.io_binding()))
+        self._sessions = dict(sessions)  # those in use, at least one
+        self._retiring = Lock()
+        self._free: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        for number in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
+            self._free.put((number, sessions[number].io_binding()))
 
     def run(self, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Runs a batch and copies these outputs back, and no others. Thread-safe.
@@ -134,25 +141,55 @@ class Gpus:
                 convolutions anew whenever N changes, which it does with each file that is no picture.
 
         Raises:
-            Exception: whatever ONNX Runtime raises; its errors share no base class.
+            Exception: whatever ONNX Runtime raises; its errors share no base class. No GPU could run the batch.
         """
         filled = {name: _fill(array) for name, array in inputs.items()}
         count = len(next(iter(inputs.values())))
-        session, binding = self._free.get()
+        session = None
+        while session is None:  # a retired one
+            number, binding = self._free.get()
+            session = self._sessions.get(number)
         try:
-            for name, array in filled.items():
-                binding.bind_cpu_input(name, array)  # copies it to the session's GPU
-            for name in names:
-                binding.bind_output(name)  # on the CPU, to where the run copies it at its end
-            session.run_with_iobinding(binding)
-            outputs = binding.copy_outputs_to_cpu()
+            outputs = _run(session, binding, names, filled)
+        except Exception as error:
+            outputs = self._run_elsewhere(number, error, names, filled)
         finally:
-            try:  # gives back memory on the GPU, which the halves of a batch that failed need
-                binding.clear_binding_inputs()
-                binding.clear_binding_outputs()
-            finally:
-                self._free.put((session, binding))
+            self._free.put((number, binding))
         return [output[:count] for output in outputs]
+
+    def _run_elsewhere(
+        self, failed: int, error: Exception, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+    ) -> list[NDArray[Any]]:
+        """Runs a batch that failed on one GPU on another, and retires the former if that goes well."""
+        for number, session in [*self._sessions.items()]:
+            if number == failed:
+                continue
+            try:
+                outputs = _run(session, session.io_binding(), names, inputs)
+            except Exception:  # then it may be the batch: what counts is how it failed first
+                continue
+            with self._retiring:
+                if len(self._sessions) > 1 and self._sessions.pop(failed, None):
+                    log.warning("GPU %d failed and is used no more: %s", failed, error)
+            return outputs
+        raise error
+
+
+def _run(
+    session: onnxruntime.InferenceSession, binding: Any, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Runs a batch with an IO binding of the session, which holds nothing before and after."""
+    try:
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)  # copies it to the session's GPU
+        for name in names:
+            binding.bind_output(name)  # on the CPU, to where the run copies it at its end
+        session.run_with_iobinding(binding)
+        outputs: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
+        return outputs
+    finally:  # gives back memory on the GPU, which the halves of a batch that failed need
+        binding.clear_binding_inputs()
+        binding.clear_binding_outputs()
 
 
 def _fill(array: NDArray[Any]) -> NDArray[Any]:

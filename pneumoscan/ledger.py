@@ -132,7 +132,8 @@ class Settings(NamedTuple):
 class Ledger:
     """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
 
-    The last record of a path counts; its place in the order is that of the path's first one.
+    The last record of a path counts; its place in the order is that of the path's first one. A folder's record, which says
+    why it could not be read, is out of date, and left out, once it can be.
 
     Attributes:
         end: bytes of the file up to which its records are whole.
@@ -159,6 +160,7 @@ class Ledger:
         try:
             if path.exists():
                 self._load(format)
+                self._forget_folders()
         except BaseException:
             self.close()
             raise
@@ -242,6 +244,15 @@ class Ledger:
             except TornTailError as torn:
                 self.end = torn.start
             self._database.execute("COMMIT")
+
+    def _forget_folders(self) -> None:
+        """Leaves out the records of folders that can be listed by now: what is in them has records instead."""
+        never_read = f"SELECT path FROM record WHERE status = '{Status.ERROR}' AND bytes IS NULL"
+        for (path,) in self._database.execute(never_read).fetchall():
+            with suppress(OSError, ValueError):
+                os.scandir(path).close()
+                self._database.execute("DELETE FROM record WHERE path = ?", [path])
+                self.superseded = True
 
     def _read(self, start: int, end: int) -> bytes:
         if self._file is None:

@@ -382,6 +382,44 @@ class TestAScan:
         assert {gpu for gpu, _, _ in machine.ran} == {"0"}
         assert CPU not in machine.tried
 
+    def test_goes_on_with_the_other_gpus_when_one_is_lost(
+        self, machine: Machine, model: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        machine.names = ["NVIDIA Z1", "NVIDIA Z2", "NVIDIA Z3"]
+        scanner = Scanner(model, device="cuda:all", batch_size=4, workers=6)
+        machine.before_run = lambda gpu, pictures: fail(gpu, pictures) if gpu == "1" else None
+        records = list(scanner.scan(pictures))
+        assert [record.probability for record in records] == pytest.approx(np.arange(40) / 255, abs=1e-6)
+        assert {record.device for record in records} == {"cuda"}
+        assert caplog.messages == ["GPU 1 failed and is used no more: CUDA failure 719 on 1: unspecified launch failure"]
+        machine.ran.clear()
+        list(scanner.scan(pictures))
+        assert {gpu for gpu, _, _ in machine.ran} == {"0", "2"}
+
+    def test_ends_records_in_errors_when_the_last_gpu_is_lost_too(
+        self, machine: Machine, model: Path, pictures: list[Path]
+    ) -> None:
+        scanner = Scanner(model, device="cuda:0,1", batch_size=4)
+        machine.before_run = lambda gpu, pictures: fail(gpu, pictures) if gpu == "1" else None
+        assert all(record.error is None for record in scanner.scan(pictures))
+        machine.before_run = fail
+        assert {record.error for record in scanner.scan(pictures)} == {ErrorCode.INFERENCE_FAILED}
+        machine.before_run = lambda gpu, pictures: None
+        assert all(record.error is None for record in scanner.scan(pictures)), "neither run waits for ever"
+        assert CPU not in machine.tried
+
+    def test_keeps_all_gpus_when_a_batch_fails_on_each_of_them(
+        self, machine: Machine, model: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def run_out(gpu: str, pictures: int) -> None:
+            if pictures > 4:
+                raise RuntimeError("Failed to allocate memory")
+
+        scanner = Scanner(model, device="cuda:all", batch_size=16, workers=4)
+        machine.before_run = run_out
+        assert all(record.error is None for record in scanner.scan(pictures))
+        assert not any("used no more" in message for message in caplog.messages)
+
     def test_whose_gpu_has_too_little_memory_goes_on_with_smaller_batches(
         self, machine: Machine, model: Path, pictures: list[Path]
     ) -> None:

@@ -205,6 +205,19 @@ class TestPredict:
         result = run("predict", "--model", model, "--device", "cpu", flat("a.png", 9), "--heatmaps", tmp_path / "out")
         assert (result.returncode, result.stdout) == (4, "")
         assert "the model has no heatmaps" in result.stderr
+        assert not (tmp_path / "out").exists()
+
+    def test_makes_no_folder_when_there_is_nothing_to_scan(self, predict: Predict, tmp_path: Path) -> None:
+        (tmp_path / "x").mkdir()
+        assert predict("x", "--heatmaps", "out").returncode == 3
+        assert not (tmp_path / "out").exists()
+
+    def test_makes_the_folder_when_no_picture_is_of_those_wanted(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 9)
+        assert predict("x", "--heatmaps", "out").returncode == 0
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 class TestDrawing:

@@ -401,6 +401,20 @@ class TestInterruption:
         assert json.loads(outputs[2].read_text()) == written
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
+    @pytest.mark.parametrize(("format", "sent"), [("json", "[\n]\n"), ("csv", ",".join(COLUMNS) + "\n"), ("jsonl", "")])
+    def test_before_the_first_record_completes_what_is_sent_and_leaves_older_files(
+        self, tmp_path: Path, tiny_model: Path, format: str, sent: str
+    ) -> None:
+        (tmp_path / "older.json").write_text("older")
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        command += ["--files-from", "-", "-f", format, "-o", "-", "-o", tmp_path / "older.json"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _wait_for((tmp_path / ".older.json.lock").exists)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[0] == sent
+        assert process.returncode == Exit.TERMINATED
+        assert (tmp_path / "older.json").read_text() == "older"
+
     def test_waits_for_no_thread_that_hangs(self) -> None:
         code = (
             "import sys, threading\n"

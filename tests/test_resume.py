@@ -134,6 +134,25 @@ class TestResuming:
         assert run(*arguments).returncode == Exit.OK
         assert [record["status"] for record in records(output)] == ["ok"]
 
+    def test_drops_the_record_of_a_folder_that_was_missing_when_it_is_back(
+        self, resume: Run, flat: Flat, output: Path, tmp_path: Path
+    ) -> None:
+        flat("mounted/a.png", 51)
+        assert resume("mounted").returncode == Exit.INPUT_ERRORS
+        assert [(record["path"], record["error"]) for record in records(output)][0] == ("in", "not_found")
+        (tmp_path / "mounted").rename(tmp_path / "in")
+        assert resume().returncode == Exit.OK
+        assert [record["path"] for record in records(output)] == ["mounted/a.png", "in/a.png"]
+
+    def test_keeps_the_record_of_a_folder_that_cannot_be_read(
+        self, resume: Run, flat: Flat, output: Path, tmp_path: Path
+    ) -> None:
+        flat("mounted/a.png", 51)
+        resume("mounted")
+        before = output.read_bytes()
+        assert resume("mounted").returncode == Exit.INPUT_ERRORS
+        assert output.read_bytes() == before
+
     def test_repairs_a_torn_tail(self, resume: Run, flat: Flat, output: Path) -> None:
         flat("in/a.png", 51), flat("in/b.png", 204)
         resume()

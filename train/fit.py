@@ -21,9 +21,9 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pneumoscan.metrics import roc_auc
-from train.augment import augment, change_detail, remove_lungs, swap_frames
-from train.dataset import CLASSES, Sample, assign_folds, resize
+from train.dataset import Sample, assign_folds, resize
 from train.errors import FitError
+from train.goals import Teach, make_goals, make_views
 from train.network import Network, predict_logits
 from train.settings import Settings, check_identity, identify
 from train.texture import balance_texture
@@ -33,10 +33,6 @@ BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs
 bare frame in grey, but ranks those in black."""
 BLINDING_RATE = 0.3
 """Learning rate at their beginning, as a share of the peak; half a cosine leads to zero."""
-
-
-Teach = Callable[[Tensor, torch.Generator], Tensor]
-"""From views float [N, S, S] to class probabilities [N, C]; the generator is for what is drawn at random."""
 
 
 def parts(folds: int) -> list[str]:
@@ -103,22 +99,25 @@ def _fit_part(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = Network(settings.size, network=settings.network).to(device, memory_format=torch.channels_last)
-    average = AveragedModel(network, multi_avg_fn=averaging(settings.average_decay), use_buffers=True)
+    trained_on = np.setdiff1d(np.arange(len(samples)), held_out)
+    batches = len(trained_on) // settings.batch_size
+    if not batches:
+        raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
+    update = averaging(settings.average_decay)
+    if settings.average_last:
+        update = averaging_alike(batches * (settings.epochs + settings.blinding_epochs), settings.average_last)
+    average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     state = {"network": network, "average": average, "optimizer": optimizer, "scaler": scaler}
     begin = _load_checkpoint(folder / "checkpoint.pt", state, identity, device)
 
-    trained_on = np.setdiff1d(np.arange(len(samples)), held_out)
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
     goals = make_goals(targets, targets[trained_on], settings)
     if settings.balance_texture:
         weights = balance_texture(pixels[trained_on], targets[trained_on].cpu().numpy() > 0)
         goals[trained_on] *= torch.from_numpy(weights).to(goals)[:, None]
-    batches = len(trained_on) // settings.batch_size
-    if not batches:
-        raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
 
     with SummaryWriter(str(folder), purge_step=begin * batches) as log:
         for epoch in range(begin, settings.epochs + settings.blinding_epochs):
@@ -175,49 +174,15 @@ def averaging(decay: float) -> Callable[..., None]:
     return update
 
 
-def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:
-    """What the network must say of each of N pictures, float [N + 1, C], and last of one that shows nothing.
+def averaging_alike(steps: int, share: float) -> Callable[..., None]:
+    """The mean of the weights after the last `share` of so many steps, for `AveragedModel`; before, the weights."""
+    first = steps - round(share * steps)
 
-    Rows sum to 1, or to the weight of the class where classes are balanced.
-    """
-    shares = torch.bincount(trained_on, minlength=len(CLASSES)) / len(trained_on)
-    confusion = torch.eye(len(CLASSES), device=targets.device)
-    noise = settings.subtype_smoothing
-    confusion[1:, 1:] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
-    confusion = confusion * (1 - settings.label_smoothing) + settings.label_smoothing / len(CLASSES)
-    if settings.balance:
-        weights = 0.5 / torch.stack([shares[0], 1 - shares[0], 1 - shares[0]])
-        shares, confusion = shares * weights, confusion * weights[:, None]
-    return torch.cat([confusion[targets], shares[None]])
+    def update(averaged: list[Tensor], current: list[Tensor], done: Tensor) -> None:
+        kept = max(0, int(done) - first)
+        get_ema_multi_avg_fn(kept / (kept + 1))(averaged, current, done)
 
-
-def make_views(
-    images: Tensor,
-    goals: Tensor,
-    nothing: Tensor,
-    settings: Settings,
-    generator: torch.Generator,
-    teach: Teach | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C].
-
-    The teacher sees them before their detail is changed, of which it may know nothing.
-    """
-    images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
-    images = swap_frames(images, settings.foreign_frames, generator)
-    views = augment(images, settings.size, generator, settings.crop_area)
-    if teach:
-        taught = goals.sum(1, keepdim=True) * teach(views, generator)
-        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
-    if settings.detail:
-        views = change_detail(views, settings.detail, generator)
-    goals = torch.where(empty[:, None], nothing, goals)
-    if settings.mixup:
-        share = np.random.default_rng(int(torch.randint(2**31, (), generator=generator))).beta(
-            settings.mixup, settings.mixup
-        )
-        views, goals = (share * each + (1 - share) * each.flip(0) for each in (views, goals))
-    return views, goals
+    return update
 
 
 def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:

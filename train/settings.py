@@ -28,6 +28,8 @@ class Settings:
         epochs, batch_size, learning_rate, weight_decay: of AdamW under one warm-up epoch and a cosine to zero.
         average_decay: of the exponential moving average of the weights, per step; less at first (see
             `train.fit.averaging`).
+        average_last: share of the steps, the last ones, whose weights are averaged alike instead; 0 for none (Izmailov
+            et al., UAI 2018).
         crop_area: least share of a picture that a view keeps.
         foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
         no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
@@ -38,6 +40,8 @@ class Settings:
         subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
         mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
             2018).
+        cutmix: parameter of the beta distribution by which a rectangle of each picture is replaced by another one's; 0
+            for none (Yun et al., ICCV 2019).
         balance: weigh the classes so that normal and pneumonia count alike.
         detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
         balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
@@ -54,6 +58,7 @@ class Settings:
     learning_rate: float = 5e-4
     weight_decay: float = 0.02
     average_decay: float = 0.995
+    average_last: float = 0.0
     crop_area: float = 0.1
     foreign_frames: float = 0.5
     no_lungs: float = 0.1
@@ -62,6 +67,7 @@ class Settings:
     label_smoothing: float = 0.0
     subtype_smoothing: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
     balance: bool = False
     detail: float = 0.0
     balance_texture: bool = False

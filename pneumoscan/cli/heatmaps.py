@@ -1,10 +1,12 @@
 """A folder of overlays that mirrors the inputs of a scan: where each goes, and drawing them beside the scan."""
 
+import errno
 import os
 import re
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,7 +61,7 @@ class Heatmaps:
     """
 
     def __init__(self, folder: Path, which: Which, inputs: list[str]) -> None:
-        """Makes the folder, in a folder that exists.
+        """Makes sure that the folder can be written to, or made in the one above; it is made for the first picture.
 
         Args:
             folder: where the overlays go.
@@ -72,9 +74,12 @@ class Heatmaps:
         self.written = self.failed = 0
         self._folder, self._which = folder, which
         try:
-            folder.mkdir(exist_ok=True)
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise PermissionError(0, "Permission denied")
+            place = folder if folder.exists() else folder.absolute().parent
+            if not place.is_dir():
+                number = errno.ENOTDIR if place.exists() else errno.ENOENT
+                raise OSError(number, os.strerror(number))
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             misuse(f"cannot write to the folder {folder}: {error.strerror}", "--heatmaps")
         self._root = os.path.realpath(folder)
@@ -94,6 +99,8 @@ class Heatmaps:
         waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:
             for record, pixels, heat in pictures:
+                with suppress(OSError):  # told when it is drawn
+                    self._folder.mkdir(exist_ok=True)
                 place, drawn = "", None
                 if pixels is not None and heat is not None and self._wants(record):
                     place = mirrored(record.path)

@@ -118,13 +118,15 @@ class Outputs:
         """Whether an input is one of the outputs."""
         return os.path.basename(path) in self._names and os.path.realpath(path) in self._files
 
-    def open(self) -> None:
-        """Opens every output.
+    def open(self, *, only_streams: bool = False) -> None:
+        """Opens every output, or those only in which nothing can be lost: standard output, pipes and devices.
 
         Raises:
             typer.Exit: one cannot be written.
         """
         for path, format in self._formats.items():
+            if only_streams and path != STDOUT and is_file(path):
+                continue
             try:
                 self._sinks[path] = open_sink(None if path == STDOUT else path, format, self._ledgers.get(path))
             except (OSError, ModuleNotFoundError) as error:

@@ -161,8 +161,7 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
-        if first is not None or not (counts.unread or stop.number):
-            outputs.open()
+        outputs.open(only_streams=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)

@@ -17,7 +17,7 @@ from train import dataset
 from train.__main__ import app
 from train.dataset import Sample
 from train.errors import DatasetError, FitError
-from train.fit import averaging, fit, parts
+from train.fit import averaging, averaging_alike, fit, parts
 from train.fitted import open_fit
 from train.settings import NETWORKS, Settings, check_identity
 from train.teacher import fingerprint
@@ -146,6 +146,17 @@ def test_the_average_of_the_weights_looks_back_over_many_steps_in_the_end() -> N
         torch.nn.init.constant_(network.weight, step % 2)
         average.update_parameters(network)
     assert average.module.weight.item() == pytest.approx(0.5, abs=0.005)
+
+
+def test_the_last_weights_are_averaged_alike_and_no_others_where_that_is_asked_for() -> None:
+    network = torch.nn.Linear(1, 1)
+    average = AveragedModel(network, multi_avg_fn=averaging_alike(8, 0.5), use_buffers=True)
+    found = []
+    for step in range(8):
+        torch.nn.init.constant_(network.weight, step)
+        average.update_parameters(network)
+        found.append(average.module.weight.item())
+    assert found == pytest.approx([0, 1, 2, 3, 4, 4.5, 5, 5.5])
 
 
 def test_nothing_is_trained_where_a_class_has_too_few_patients(

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.fit import BLINDING_RATE, learning_rate_share, make_goals, make_views
+from train.fit import BLINDING_RATE, learning_rate_share
+from train.goals import cut_mix, make_goals, make_views
 from train.settings import Settings
 
 TARGETS = torch.tensor([0, 1, 1, 2])
@@ -56,6 +57,31 @@ def test_is_mixed_as_the_views_are() -> None:
     assert 0 < share < 1
     assert torch.allclose(found, share * targets + (1 - share) * targets.flip(0))
     assert torch.allclose(mixed, share * alone + (1 - share) * alone.flip(0), atol=1e-3)
+
+
+def test_is_mixed_by_what_a_view_shows_where_rectangles_are_exchanged() -> None:
+    images = torch.randint(0, 256, (4, 48, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    alone, targets = views(PLAIN, images)
+    mixed, found = views(replace(PLAIN, cutmix=1.0), images)
+    foreign = (mixed != alone).all(0)
+    assert torch.equal(mixed, torch.where(foreign, alone.flip(0), alone))
+    taken = float(foreign.float().mean())
+    assert 0 < taken < 1
+    assert torch.allclose(found, (1 - taken) * targets + taken * targets.flip(0))
+
+
+@pytest.mark.parametrize(("share", "taken"), [(1.0, (0, 0)), (0.75, (0.0625, 0.26)), (0.0, (0.25, 1))])
+def test_is_its_own_for_about_the_share_that_is_asked_for_and_cut_off_at_the_edge(
+    share: float, taken: tuple[float, float]
+) -> None:
+    shown = torch.tensor([0.0, 1.0])[:, None, None].expand(2, 40, 40)
+    for seed in range(30):
+        mixed, found = cut_mix(shown, torch.eye(2), share, torch.Generator().manual_seed(seed))
+        foreign = mixed[0]
+        height, width = (int(foreign.any(axis).sum()) for axis in (1, 0))
+        assert foreign.sum() == height * width, "one rectangle"
+        assert taken[0] <= foreign.mean() <= taken[1]
+        assert found[0].tolist() == pytest.approx([1 - float(foreign.mean()), float(foreign.mean())])
 
 
 def test_has_the_teachers_word_for_its_share_and_as_much_weight_as_the_label() -> None:

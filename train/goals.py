@@ -1,0 +1,80 @@
+"""Views of pictures to train on, and what the network must say of each."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.augment import augment, change_detail, remove_lungs, swap_frames
+from train.dataset import CLASSES
+from train.settings import Settings
+
+Teach = Callable[[Tensor, torch.Generator], Tensor]
+"""From views float [N, S, S] to class probabilities [N, C]; the generator is for what is drawn at random."""
+
+
+def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:
+    """What the network must say of each of N pictures, float [N + 1, C], and last of one that shows nothing.
+
+    Rows sum to 1, or to the weight of the class where classes are balanced.
+    """
+    shares = torch.bincount(trained_on, minlength=len(CLASSES)) / len(trained_on)
+    confusion = torch.eye(len(CLASSES), device=targets.device)
+    noise = settings.subtype_smoothing
+    confusion[1:, 1:] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
+    confusion = confusion * (1 - settings.label_smoothing) + settings.label_smoothing / len(CLASSES)
+    if settings.balance:
+        weights = 0.5 / torch.stack([shares[0], 1 - shares[0], 1 - shares[0]])
+        shares, confusion = shares * weights, confusion * weights[:, None]
+    return torch.cat([confusion[targets], shares[None]])
+
+
+def make_views(
+    images: Tensor,
+    goals: Tensor,
+    nothing: Tensor,
+    settings: Settings,
+    generator: torch.Generator,
+    teach: Teach | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C].
+
+    The teacher sees them before their detail is changed, of which it may know nothing.
+    """
+    images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
+    images = swap_frames(images, settings.foreign_frames, generator)
+    views = augment(images, settings.size, generator, settings.crop_area)
+    if teach:
+        taught = goals.sum(1, keepdim=True) * teach(views, generator)
+        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
+    if settings.detail:
+        views = change_detail(views, settings.detail, generator)
+    goals = torch.where(empty[:, None], nothing, goals)
+    if settings.mixup:
+        share = _beta(settings.mixup, generator)
+        views, goals = (share * each + (1 - share) * each.flip(0) for each in (views, goals))
+    if settings.cutmix:
+        views, goals = cut_mix(views, goals, _beta(settings.cutmix, generator), generator)
+    return views, goals
+
+
+def cut_mix(views: Tensor, goals: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Views float [N, H, W] that keep about this share of themselves, of 0 to 1, while a rectangle, the same for all,
+    shows what another one has there; and their goals float [N, C], mixed by what they do show.
+    """
+    foreign = torch.zeros(views.shape[1:], dtype=torch.bool, device=views.device)
+    side = math.sqrt(1 - share)
+    (top, bottom), (left, right) = (
+        (max(0, round((middle - side / 2) * length)), round((middle + side / 2) * length))
+        for length, middle in zip(foreign.shape, torch.rand(2, generator=generator).tolist(), strict=True)
+    )
+    foreign[top:bottom, left:right] = True
+    taken = foreign.float().mean()
+    return torch.where(foreign, views.flip(0), views), (1 - taken) * goals + taken * goals.flip(0)
+
+
+def _beta(parameter: float, generator: torch.Generator) -> float:
+    seed = int(torch.randint(2**31, (), generator=generator))
+    return float(np.random.default_rng(seed).beta(parameter, parameter))
