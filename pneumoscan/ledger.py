@@ -132,8 +132,8 @@ class Settings(NamedTuple):
 class Ledger:
     """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
 
-    The last record of a path counts; its place in the order is that of the path's first one. A folder's record, which says
-    why it could not be read, is out of date, and left out, once it can be.
+    The last record of a path counts; its place in the order is that of the path's first one. A folder's record says why
+    it could not be read, and is left out once it can be.
 
     Attributes:
         end: bytes of the file up to which its records are whole.

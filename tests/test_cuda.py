@@ -391,7 +391,8 @@ class TestAScan:
         records = list(scanner.scan(pictures))
         assert [record.probability for record in records] == pytest.approx(np.arange(40) / 255, abs=1e-6)
         assert {record.device for record in records} == {"cuda"}
-        assert caplog.messages == ["GPU 1 failed and is used no more: CUDA failure 719 on 1: unspecified launch failure"]
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].startswith("GPU 1 failed and is used no more: CUDA failure 719 on 1")
         machine.ran.clear()
         list(scanner.scan(pictures))
         assert {gpu for gpu, _, _ in machine.ran} == {"0", "2"}

@@ -401,7 +401,9 @@ class TestInterruption:
         assert json.loads(outputs[2].read_text()) == written
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
-    @pytest.mark.parametrize(("format", "sent"), [("json", "[\n]\n"), ("csv", ",".join(COLUMNS) + "\n"), ("jsonl", "")])
+    @pytest.mark.parametrize(
+        ("format", "sent"), [("json", "[\n\n]\n"), ("csv", ",".join(COLUMNS) + "\n"), ("jsonl", "")]
+    )
     def test_before_the_first_record_completes_what_is_sent_and_leaves_older_files(
         self, tmp_path: Path, tiny_model: Path, format: str, sent: str
     ) -> None:

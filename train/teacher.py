@@ -19,8 +19,8 @@ from torch.nn import functional
 from train.dataset import Sample, assign_folds
 from train.errors import FitError
 from train.fit import parts
-from train.goals import Teach
 from train.fitted import open_fit
+from train.goals import Teach
 from train.settings import Settings
 
 VIEW = 128
