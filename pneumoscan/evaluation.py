@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from pneumoscan import metrics
 from pneumoscan.labels import Pair
-from pneumoscan.metrics import BoolArray, FloatArray
+from pneumoscan.metrics import BoolArray, FloatArray, IntArray, Ranking
 from pneumoscan.records import Label, Subtype
 
 try:
-    from sklearn.metrics import average_precision_score, confusion_matrix
+    from sklearn.metrics import confusion_matrix
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "evaluate needs scikit-learn: pip install 'pneumoscan[evaluate]'", name=error.name
@@ -214,13 +215,13 @@ class _Measure(NamedTuple):
     """A figure that gets its interval from the bootstrap.
 
     Attributes:
-        value: the figure for positions (intp [M]); not a number where it cannot be told.
+        value: the figure for weights (see `pneumoscan.metrics`), or none; not a number where it cannot be told.
         needs: why it cannot be told then.
         among: bool [N], the cases that it is about; None for all of them.
         of: what those are.
     """
 
-    value: Callable[[NDArray[np.intp]], float]
+    value: Callable[[IntArray | None], float]
     needs: str = ""
     among: BoolArray | None = None
     of: str = "scored"
@@ -228,13 +229,14 @@ class _Measure(NamedTuple):
 
 def _score_measures(cases: Cases) -> dict[str, _Measure]:
     truth, scores, known = cases.truth, cases.scores, cases.viral | cases.bacterial
+    ranking, subtypes = Ranking(truth, scores), Ranking(cases.viral[known], cases.viral_share[known])
     return {
-        "roc_auc": _Measure(lambda at: metrics.roc_auc(truth[at], scores[at]), "needs both classes"),
-        "pr_auc": _Measure(lambda at: average_precision(truth[at], scores[at]), "needs both classes"),
-        "calibration_error": _Measure(lambda at: metrics.calibration_error(truth[at], scores[at])),
-        "brier": _Measure(lambda at: metrics.brier(truth[at], scores[at])),
+        "roc_auc": _Measure(ranking.roc_auc, "needs both classes"),
+        "pr_auc": _Measure(ranking.average_precision, "needs both classes"),
+        "calibration_error": _Measure(partial(metrics.calibration_error, truth, scores)),
+        "brier": _Measure(partial(metrics.brier, truth, scores)),
         "subtype_auc": _Measure(
-            lambda at: metrics.roc_auc(cases.viral[at[known[at]]], cases.viral_share[at[known[at]]]),
+            lambda weights: subtypes.roc_auc(None if weights is None else weights[known]),
             "needs both subtypes",
             known,
             "of known subtype",
@@ -245,17 +247,10 @@ def _score_measures(cases: Cases) -> dict[str, _Measure]:
 def _verdict_measures(cases: Cases, positive: BoolArray) -> dict[str, _Measure]:
     truth = cases.truth
     return {
-        "f1": _Measure(lambda at: metrics.f1(truth[at], positive[at]), "no such case"),
-        "f1_normal": _Measure(lambda at: metrics.f1(~truth[at], ~positive[at]), "no such case"),
-        "mcc": _Measure(lambda at: metrics.matthews(truth[at], positive[at]), "nothing to correlate"),
+        "f1": _Measure(partial(metrics.f1, truth, positive), "no such case"),
+        "f1_normal": _Measure(partial(metrics.f1, ~truth, ~positive), "no such case"),
+        "mcc": _Measure(partial(metrics.matthews, truth, positive), "nothing to correlate"),
     }
-
-
-def average_precision(truth: BoolArray, scores: FloatArray) -> float:
-    """Area under the precision-recall curve as average precision; not a number when a class is missing."""
-    if truth.all() or not truth.any():
-        return float("nan")
-    return float(average_precision_score(truth, scores))
 
 
 def _bootstrapped(
@@ -263,9 +258,8 @@ def _bootstrapped(
 ) -> list[dict[str, Figure]]:
     """The figures of all measures, from the same resamples."""
     each = [measure for named in measures for measure in named.values()]
-    draws = np.array([[one.value(at) for one in each] for at in metrics.resamples(groups, rounds=rounds)])
-    everything = np.arange(len(groups))
-    figures = iter(_figure(one, one.value(everything), draws[:, i], len(groups)) for i, one in enumerate(each))
+    draws = np.array([[one.value(weights) for one in each] for weights in metrics.resamples(groups, rounds=rounds)])
+    figures = iter(_figure(one, one.value(None), draws[:, i], len(groups)) for i, one in enumerate(each))
     return [{name: next(figures) for name in named} for named in measures]
 
 

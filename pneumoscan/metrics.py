@@ -1,6 +1,7 @@
 """How good scores are: ROC, calibration, confusion, intervals. Knows nothing of how the scores were made.
 
 Everywhere, `truth` is bool [N] (True for PNEUMONIA) and `scores` float [N] (probability of pneumonia, 0 to 1).
+`weights`, int [N], tell how often each case counts, as in a resample: once unless they are given.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.integer]
 
 Z95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
@@ -37,14 +39,40 @@ def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
 
     The Mann-Whitney statistic, after Hanley and McNeil (Radiology 1982). Not a number when a class is missing.
     """
-    positives = int(truth.sum())
-    negatives = len(truth) - positives
-    if not positives or not negatives:
-        return float("nan")
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    last = counts.cumsum()
-    rank = (last - (counts - 1) / 2)[inverse]
-    return float((rank[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return Ranking(truth, scores).roc_auc()
+
+
+class Ranking:
+    """Cases sorted by their scores, once: areas under curves then cost little for any number of weights."""
+
+    def __init__(self, truth: BoolArray, scores: FloatArray) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        self._truth = truth[self._order]
+        self._first = np.flatnonzero(np.diff(scores[self._order], prepend=np.nan))  # of each distinct score
+
+    def counts(self, weights: IntArray | None = None) -> tuple[IntArray, IntArray]:
+        """How many ill and how many healthy cases have each distinct score, from the highest down."""
+        times = np.ones(len(self._order), int) if weights is None else weights[self._order]
+        ill = times * self._truth
+        return np.add.reduceat(ill, self._first), np.add.reduceat(times - ill, self._first)
+
+    def roc_auc(self, weights: IntArray | None = None) -> float:
+        """See `roc_auc`."""
+        ill, healthy = self.counts(weights)
+        positives, negatives = int(ill.sum()), int(healthy.sum())
+        if not positives or not negatives:
+            return float("nan")
+        below = negatives - healthy.cumsum()
+        return float((ill * (below + healthy / 2)).sum() / (positives * negatives))
+
+    def average_precision(self, weights: IntArray | None = None) -> float:
+        """Area under the precision-recall curve as average precision; not a number when a class is missing."""
+        ill, healthy = self.counts(weights)
+        if not ill.any() or not healthy.any():
+            return float("nan")
+        found = ill.cumsum()
+        called = found + healthy.cumsum()
+        return float((ill * found / np.maximum(called, 1)).sum() / ill.sum())
 
 
 def wilson(successes: int, trials: int) -> Interval:
@@ -72,23 +100,27 @@ def accuracy(truth: BoolArray, positive: BoolArray) -> Interval:
     return wilson(int((truth == positive).sum()), len(truth))
 
 
-def f1(truth: BoolArray, positive: BoolArray) -> float:
+def f1(truth: BoolArray, positive: BoolArray, weights: IntArray | None = None) -> float:
     """Harmonic mean of PPV and sensitivity (van Rijsbergen, 1979), 0 to 1; `positive` is bool [N], the verdicts.
 
     Not a number when nobody is ill and nobody is called so.
     """
-    named = int(truth.sum()) + int(positive.sum())
-    return 2 * int((truth & positive).sum()) / named if named else float("nan")
+    named = _count(truth, weights) + _count(positive, weights)
+    return 2 * _count(truth & positive, weights) / named if named else float("nan")
 
 
-def matthews(truth: BoolArray, positive: BoolArray) -> float:
+def matthews(truth: BoolArray, positive: BoolArray, weights: IntArray | None = None) -> float:
     """Correlation of truth and verdicts, -1 to 1 (Matthews, 1975); `positive` is bool [N], the verdicts.
 
     Not a number when a class or a verdict is missing: there is nothing to correlate.
     """
-    total, ill, called = len(truth), int(truth.sum()), int(positive.sum())
+    total, ill, called = (_count(each, weights) for each in (np.ones(len(truth), bool), truth, positive))
     spread = ill * (total - ill) * called * (total - called)
-    return (total * int((truth & positive).sum()) - ill * called) / sqrt(spread) if spread else float("nan")
+    return (total * _count(truth & positive, weights) - ill * called) / sqrt(spread) if spread else float("nan")
+
+
+def _count(cases: BoolArray, weights: IntArray | None) -> int:
+    return int(cases.sum() if weights is None else weights @ cases)
 
 
 def threshold_at(sensitivity: float, ill: FloatArray) -> float:
@@ -97,17 +129,16 @@ def threshold_at(sensitivity: float, ill: FloatArray) -> float:
     return float(np.sort(ill)[missed])
 
 
-def brier(truth: BoolArray, scores: FloatArray) -> float:
+def brier(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None) -> float:
     """Mean squared distance of probability and truth (Brier, 1950): 0 is perfect."""
-    return float(np.mean((scores - truth) ** 2))
+    return float(np.average((scores - truth) ** 2, weights=weights))
 
 
-def calibration_error(truth: BoolArray, scores: FloatArray, bins: int = CALIBRATION_BINS) -> float:
+def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None) -> float:
     """Expected calibration error: mean |observed share - mean score| over equal bins (Guo et al., ICML 2017)."""
-    where = np.minimum((scores * bins).astype(int), bins - 1)
-    counts = np.bincount(where, minlength=bins)
-    gaps = np.abs(np.bincount(where, scores - truth, minlength=bins))
-    return float(gaps.sum() / counts.sum())
+    where = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    times = np.ones(len(truth)) if weights is None else weights
+    return float(np.abs(np.bincount(where, (scores - truth) * times)).sum() / times.sum())
 
 
 def bootstrap(
@@ -125,15 +156,16 @@ def bootstrap(
         rounds: resamples.
         seed: the same seed gives the same interval.
     """
-    draws = [figure(at) for at in resamples(groups, rounds=rounds, seed=seed)]
+    everything = np.arange(len(np.asarray(groups)))
+    draws = [figure(np.repeat(everything, weights)) for weights in resamples(groups, rounds=rounds, seed=seed)]
     low, high = np.nanpercentile(draws, (2.5, 97.5))
-    return Interval(figure(np.arange(len(np.asarray(groups)))), float(low), float(high))
+    return Interval(figure(everything), float(low), float(high))
 
 
-def resamples(groups: ArrayLike, *, rounds: int = 1000, seed: int = 0) -> Iterator[NDArray[np.intp]]:
-    """The bootstrap's draws: positions (intp [M]) of the cases of as many groups as there are, with replacement."""
-    _, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(inverse, kind="stable"), counts.cumsum()[:-1])
+def resamples(groups: ArrayLike, *, rounds: int = 1000, seed: int = 0) -> Iterator[IntArray]:
+    """The bootstrap's draws: weights of the cases, where as many groups are drawn as there are, with replacement."""
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
     random = np.random.default_rng(seed)
     for _ in range(rounds):
-        yield np.concatenate([members[group] for group in random.integers(len(members), size=len(members))])
+        drawn = random.integers(len(names), size=len(names))
+        yield np.bincount(drawn, minlength=len(names))[group]

@@ -34,6 +34,42 @@ def test_auc_agrees_with_counting_every_pair(pair: tuple[np.ndarray, np.ndarray]
     assert metrics.roc_auc(truth, scores) == pytest.approx(((ill > healthy) + 0.5 * (ill == healthy)).mean())
 
 
+WEIGHTED = st.integers(1, 40).flatmap(
+    lambda count: st.tuples(
+        hnp.arrays(bool, count),
+        hnp.arrays(bool, count),
+        hnp.arrays(float, count, elements=st.sampled_from([0, 0.1, 0.2, 0.5, 0.9, 1])),
+        hnp.arrays(int, count, elements=st.integers(0, 3)).filter(lambda weights: weights.any()),
+    )
+)
+
+
+@given(WEIGHTED)
+def test_weights_count_a_case_as_often_as_they_say(
+    cases: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    truth, positive, scores, weights = cases
+    copies = [np.repeat(each, weights) for each in (truth, positive, scores)]
+    for figure in (metrics.f1, metrics.matthews):
+        assert figure(truth, positive, weights) == pytest.approx(figure(*copies[:2]), nan_ok=True)
+    for figure in (metrics.brier, metrics.calibration_error):
+        assert figure(truth, scores, weights) == pytest.approx(figure(copies[0], copies[2]))
+    ranking, of_copies = metrics.Ranking(truth, scores), metrics.Ranking(copies[0], copies[2])
+    assert ranking.roc_auc(weights) == pytest.approx(of_copies.roc_auc(), nan_ok=True)
+    assert ranking.average_precision(weights) == pytest.approx(of_copies.average_precision(), nan_ok=True)
+
+
+def test_a_ranking_of_nothing_has_no_areas() -> None:
+    ranking = metrics.Ranking(np.zeros(0, bool), np.zeros(0))
+    assert np.isnan(ranking.roc_auc())
+    assert np.isnan(ranking.average_precision())
+
+
+def test_a_ranking_counts_the_classes_at_each_score_from_the_highest_down() -> None:
+    ill, healthy = metrics.Ranking(TRUTH, np.array([0.5, 0.1, 0.5, 0.9])).counts(np.array([2, 1, 1, 3]))
+    assert (ill.tolist(), healthy.tolist()) == ([3, 1, 0], [0, 2, 1])
+
+
 def test_wilson_agrees_with_the_published_example() -> None:
     # Newcombe (Statistics in Medicine 1998), Table I: 81 of 263, method 3.
     assert metrics.wilson(81, 263) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)

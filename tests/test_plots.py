@@ -8,6 +8,7 @@ from PIL import Image
 
 from pneumoscan import curves, evaluation, plots
 from pneumoscan.evaluation import Cases
+from pneumoscan.metrics import Ranking
 from tests.test_evaluation import MIXED, cases
 
 evaluate = partial(evaluation.evaluate, rounds=20)
@@ -88,7 +89,7 @@ def test_the_band_encloses_the_curve_and_narrows_with_more_patients() -> None:
 
     def width(some: Cases) -> float:
         low, high = curves.band(some, curves.roc_on_grid, rounds=200)
-        curve = curves.roc_on_grid(some.truth, some.scores)
+        curve = curves.roc_on_grid(*Ranking(some.truth, some.scores).counts())
         assert (low <= curve + 1e-9).all()
         assert (curve <= high + 1e-9).all()
         return float((high - low).mean())
@@ -98,6 +99,7 @@ def test_the_band_encloses_the_curve_and_narrows_with_more_patients() -> None:
 
 def test_curves_on_the_grid_are_those_of_every_threshold() -> None:
     truth, scores = np.array([False, True, False, True]), np.array([0.1, 0.4, 0.5, 0.8])
-    roc, precision = curves.roc_on_grid(truth, scores), curves.precision_on_grid(truth, scores)
+    counts = Ranking(truth, scores).counts()
+    roc, precision = curves.roc_on_grid(*counts), curves.precision_on_grid(*counts)
     assert (roc[0], roc[50], roc[99], roc[100], roc[200]) == (0.5, 0.5, 0.5, 1, 1)
     assert (precision[0], precision[100], precision[101], precision[200]) == pytest.approx((1, 1, 2 / 3, 2 / 3))
