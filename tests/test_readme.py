@@ -330,6 +330,24 @@ def test_make_model_fits_one_after_the_other_and_lets_the_first_two_teach_the_la
     assert teachers == [options(accurate[1])["--run"], options(teacher[1])["--run"]]
 
 
+def test_the_table_of_the_readme_is_what_the_program_shows(demo_images: list[Path], tmp_path: Path) -> None:
+    (table,) = re.findall(r"\$ pneumoscan predict xrays\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "xrays").mkdir()
+    for path in demo_images:
+        if path.name in table:
+            shutil.copy(path, tmp_path / "xrays")
+    (tmp_path / "xrays" / "cut-short.jpeg").write_bytes(demo_images[0].read_bytes()[:100_000])
+    result = subprocess.run(
+        [sys.executable, "-m", "pneumoscan", "predict", "xrays", "-f", "table", "--device", "cpu"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.rstrip() for line in result.stdout.splitlines()] == table.splitlines()
+
+
 def test_json_of_the_readme_fields_is_what_the_program_prints(demo_images: list[Path]) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pneumoscan", "predict", demo_images[0], "--quiet"],
