@@ -6,6 +6,7 @@ it is: nothing here ever goes on with the CPU.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
@@ -114,8 +115,8 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
 class Gpus:
     """Sessions of one network on GPUs. It runs as a session does, on whichever GPU is free.
 
-    A GPU that fails with a batch that another one then runs is used no more, or its failures, which are quick, would
-    draw most batches to it.
+    A GPU that cannot even run a blank picture any more is used no more while there are others, or its failures, which
+    are quick, would draw most batches to it.
 
     Attributes:
         session: one of them, to ask about the network.
@@ -141,7 +142,7 @@ class Gpus:
                 convolutions anew whenever N changes, which it does with each file that is no picture.
 
         Raises:
-            Exception: whatever ONNX Runtime raises; its errors share no base class. No GPU could run the batch.
+            Exception: whatever ONNX Runtime raises; its errors share no base class.
         """
         filled = {name: _fill(array) for name, array in inputs.items()}
         count = len(next(iter(inputs.values())))
@@ -150,29 +151,26 @@ class Gpus:
             number, binding = self._free.get()
             session = self._sessions.get(number)
         try:
-            outputs = _run(session, binding, names, filled)
+            return [output[:count] for output in _run(session, binding, names, filled)]
         except Exception as error:
-            outputs = self._run_elsewhere(number, error, names, filled)
+            blank = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
+            if not self._retire(number, error, lambda: _run(session, binding, names, blank)):
+                raise
         finally:
             self._free.put((number, binding))
-        return [output[:count] for output in outputs]
+        return self.run(names, inputs)
 
-    def _run_elsewhere(
-        self, failed: int, error: Exception, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]
-    ) -> list[NDArray[Any]]:
-        """Runs a batch that failed on one GPU on another, and retires the former if that goes well."""
-        for number, session in [*self._sessions.items()]:
-            if number == failed:
-                continue
-            try:
-                outputs = _run(session, session.io_binding(), names, inputs)
-            except Exception:  # then it may be the batch: what counts is how it failed first
-                continue
-            with self._retiring:
-                if len(self._sessions) > 1 and self._sessions.pop(failed, None):
-                    log.warning("GPU %d failed and is used no more: %s", failed, error)
-            return outputs
-        raise error
+    def _retire(self, number: int, error: Exception, try_again: Callable[[], object]) -> bool:
+        """Whether a GPU that failed is used no more: nor can it run less, and there are others."""
+        with suppress(Exception):
+            try_again()
+            return False  # it is short of memory, and will be given the halves
+        with self._retiring:
+            if [*self._sessions] == [number]:
+                return False
+            if self._sessions.pop(number, None):
+                log.warning("GPU %d failed and is used no more: %s", number, error)
+        return True
 
 
 def _run(

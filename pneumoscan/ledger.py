@@ -132,12 +132,11 @@ class Settings(NamedTuple):
 class Ledger:
     """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
 
-    The last record of a path counts; its place in the order is that of the path's first one. A folder's record says why
-    it could not be read, and is left out once it can be.
+    The last record of a path counts; its place in the order is that of the path's first one.
 
     Attributes:
         end: bytes of the file up to which its records are whole.
-        superseded: whether a path has more than one record.
+        superseded: whether the file holds records that count no more.
     """
 
     def __init__(self, path: Path, format: Format) -> None:
@@ -160,7 +159,6 @@ class Ledger:
         try:
             if path.exists():
                 self._load(format)
-                self._forget_folders()
         except BaseException:
             self.close()
             raise
@@ -200,6 +198,11 @@ class Ledger:
                 " threshold = ?, width = ?, height = ? WHERE path = ?",
                 (*row[2:], row[0]),
             )
+
+    def forget_failure(self, path: str) -> None:
+        """Leaves out the record, if it is an error, of a folder that could be listed: what is in it has records."""
+        query = f"DELETE FROM record WHERE path = ? AND status = '{Status.ERROR}'"
+        self.superseded |= self._database.execute(query, [os.fsencode(path)]).rowcount > 0
 
     def in_order(self) -> Iterator[bytes]:
         """The record that counts of each input, in the order of their first ones."""
@@ -244,15 +247,6 @@ class Ledger:
             except TornTailError as torn:
                 self.end = torn.start
             self._database.execute("COMMIT")
-
-    def _forget_folders(self) -> None:
-        """Leaves out the records of folders that can be listed by now: what is in them has records instead."""
-        never_read = f"SELECT path FROM record WHERE status = '{Status.ERROR}' AND bytes IS NULL"
-        for (path,) in self._database.execute(never_read).fetchall():
-            with suppress(OSError, ValueError):
-                os.scandir(path).close()
-                self._database.execute("DELETE FROM record WHERE path = ?", [path])
-                self.superseded = True
 
     def _read(self, start: int, end: int) -> bytes:
         if self._file is None:

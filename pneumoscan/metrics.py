@@ -46,9 +46,10 @@ class Ranking:
     """Cases sorted by their scores, once: areas under curves then cost little for any number of weights."""
 
     def __init__(self, truth: BoolArray, scores: FloatArray) -> None:
-        self._order = np.argsort(-scores, kind="stable")
+        _, rank, times = np.unique(scores, return_inverse=True, return_counts=True)
+        self._order = np.argsort(rank, kind="stable")[::-1]
         self._truth = truth[self._order]
-        self._first = np.flatnonzero(np.diff(scores[self._order], prepend=np.nan))  # of each distinct score
+        self._first = np.cumsum(times[::-1]) - times[::-1]  # of each distinct score
 
     def counts(self, weights: IntArray | None = None) -> tuple[IntArray, IntArray]:
         """How many ill and how many healthy cases have each distinct score, from the highest down."""

@@ -91,7 +91,11 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def find_files(paths: Iterable[str | os.PathLike[str]], selection: Selection = DEFAULT) -> Iterator[str]:
+def find_files(
+    paths: Iterable[str | os.PathLike[str]],
+    selection: Selection = DEFAULT,
+    listed: Callable[[str], object] = lambda _: None,
+) -> Iterator[str]:
     """Streams the files to scan: named files as they are, directories in the order of their names' raw bytes.
 
     A named file is yielded whatever its name, and even if it does not exist: it is an input and gets its record. A
@@ -100,9 +104,14 @@ def find_files(paths: Iterable[str | os.PathLike[str]], selection: Selection = D
     that cannot be listed is yielded itself, so that it is not silently left out.
 
     Of each directory that is open on the way down, a bounded number of entries is in memory, however many it has.
+
+    Args:
+        paths: files and directories.
+        selection: what to take of a directory.
+        listed: called with each directory that could be listed, after what is in it.
     """
     for path in (os.fspath(path) for path in paths):
-        found = _walk(path, selection) if os.path.isdir(path) else [_Entry(path, "", False)]
+        found = _walk(path, selection, listed) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or path, *selection.shard):
                 yield entry.path
@@ -155,7 +164,7 @@ _Row = tuple[bytes, bool]
 """An entry's name, and whether it is a directory to be entered."""
 
 
-def _walk(root: str, selection: Selection) -> Iterator[_Entry]:
+def _walk(root: str, selection: Selection, listed: Callable[[str], object]) -> Iterator[_Entry]:
     """Depth first, with a stack of its own, since directories may be nested deeper than calls."""
     named = _Entry(root, "", True)
     stack = [(named, _identity(root), _list(named, selection))]
@@ -163,6 +172,8 @@ def _walk(root: str, selection: Selection) -> Iterator[_Entry]:
         directory, _, entries = stack[-1]
         try:
             entry = next(entries, None)
+            if entry is None:
+                listed(directory.path)
         except OSError:
             yield directory
             entry = None

@@ -76,6 +76,10 @@ class TestAProcess:
     def test_that_says_nothing_has_no_first_line(self) -> None:
         assert run_python("-c", "pass").first_line_seconds is None
 
+    def test_starts_from_stored_bytecode_as_an_installed_program_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        assert run_python("-c", "import sys; print(sys.dont_write_bytecode)").stdout.strip() == "False"
+
     def test_that_fails_is_told_in_its_own_words(self) -> None:
         with pytest.raises(ProcessError, match=r"^what was wrong$"):
             run_python("-c", "import sys; print('noise', file=sys.stderr); sys.exit('what was wrong')")

@@ -3,9 +3,10 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import numpy as np
@@ -393,9 +394,41 @@ class TestAScan:
         assert {record.device for record in records} == {"cuda"}
         assert len(caplog.messages) == 1
         assert caplog.messages[0].startswith("GPU 1 failed and is used no more: CUDA failure 719 on 1")
+        assert sum(gpu == "1" for gpu, _, _ in machine.ran) <= 2 * 2, "two runs in flight, each tried again once"
         machine.ran.clear()
         list(scanner.scan(pictures))
         assert {gpu for gpu, _, _ in machine.ran} == {"0", "2"}
+
+    def test_keeps_a_gpu_that_has_less_memory_than_the_others(
+        self, machine: Machine, model: Path, pictures: list[Path], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def run_out(gpu: str, pictures: int) -> None:
+            if gpu == "0" and pictures > 4:
+                raise RuntimeError("Failed to allocate memory")
+
+        scanner = Scanner(model, device="cuda:all", batch_size=16, workers=4)
+        machine.before_run = run_out
+        assert all(record.error is None for record in scanner.scan(pictures))
+        assert not any("used no more" in message for message in caplog.messages)
+
+    def test_keeps_one_of_two_gpus_that_are_lost_at_the_same_instant(
+        self, machine: Machine, model: Path, pictures: list[Path]
+    ) -> None:
+        together = Barrier(4)
+
+        def fail_together(gpu: str, pictures: int) -> None:
+            if not together.broken:
+                with suppress(BrokenBarrierError):
+                    together.wait(timeout=5)
+            fail(gpu, pictures)
+
+        scanner = Scanner(model, device="cuda:all", batch_size=4, workers=4)
+        machine.before_run = fail_together
+        assert {record.error for record in scanner.scan(pictures)} == {ErrorCode.INFERENCE_FAILED}
+        machine.before_run = lambda gpu, pictures: None
+        machine.ran.clear()
+        assert all(record.error is None for record in scanner.scan(pictures))
+        assert len({gpu for gpu, _, _ in machine.ran}) == 1
 
     def test_ends_records_in_errors_when_the_last_gpu_is_lost_too(
         self, machine: Machine, model: Path, pictures: list[Path]

@@ -196,6 +196,13 @@ class TestPredict:
         assert (result.returncode, result.stdout) == (2, "")
         assert "cannot write to the folder" in " ".join(result.stderr.split())
 
+    def test_refuses_a_folder_behind_a_link_that_leads_nowhere(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("a.png", 204)
+        (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+        assert (predict("a.png", "--heatmaps", "out").returncode, (tmp_path / "nowhere").exists()) == (2, False)
+
     def test_refuses_heatmaps_for_without_heatmaps(self, predict: Predict) -> None:
         result = predict("a.png", "--heatmaps-for", "all")
         assert (result.returncode, "goes with --heatmaps" in result.stderr) == (2, True)

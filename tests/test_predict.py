@@ -417,6 +417,28 @@ class TestInterruption:
         assert process.returncode == Exit.TERMINATED
         assert (tmp_path / "older.json").read_text() == "older"
 
+    def test_by_a_list_that_cannot_be_read_completes_what_is_sent_and_leaves_older_files(
+        self, predict: Run, tmp_path: Path
+    ) -> None:
+        (tmp_path / "list").write_bytes(b"a\0b\n")
+        (tmp_path / "older.json").write_text("older")
+        result = predict("--files-from", tmp_path / "list", "-f", "json", "-o", "-", "-o", tmp_path / "older.json")
+        assert (result.returncode, json.loads(result.stdout)) == (Exit.INPUT_ERRORS, [])
+        assert (tmp_path / "older.json").read_text() == "older"
+
+    def test_before_the_first_record_waits_for_no_reader_of_a_named_pipe(
+        self, tmp_path: Path, tiny_model: Path
+    ) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        command += ["--files-from", "-", "-f", "json", "-o", tmp_path / "pipe", "-o", tmp_path / "o.json"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+            _wait_for((tmp_path / ".o.json.lock").exists)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == Exit.TERMINATED
+        assert time.monotonic() - begun < 20, "it ended by itself, not after the grace of 30 s"
+
     def test_waits_for_no_thread_that_hangs(self) -> None:
         code = (
             "import sys, threading\n"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import Format
 from tests.records import read
@@ -144,14 +145,45 @@ class TestResuming:
         assert resume().returncode == Exit.OK
         assert [record["path"] for record in records(output)] == ["mounted/a.png", "in/a.png"]
 
-    def test_keeps_the_record_of_a_folder_that_cannot_be_read(
-        self, resume: Run, flat: Flat, output: Path, tmp_path: Path
+    def test_keeps_the_record_of_a_folder_that_is_back_while_it_is_not_scanned(
+        self, run: Run, flat: Flat, tiny_model: Path, output: Path, tmp_path: Path
     ) -> None:
-        flat("mounted/a.png", 51)
-        resume("mounted")
+        flat("a.png", 51)
+        arguments = ["--resume", "-o", output, "--model", tiny_model, "--device", "cpu"]
+        run("predict", "in", "a.png", *arguments, cwd=tmp_path)
         before = output.read_bytes()
-        assert resume("mounted").returncode == Exit.INPUT_ERRORS
+        flat("in/b.png", 51)
+        assert run("predict", "a.png", *arguments, cwd=tmp_path).returncode == Exit.OK
         assert output.read_bytes() == before
+        run("predict", "in", "a.png", *arguments, cwd=tmp_path)
+        assert [record["path"] for record in records(output)] == ["a.png", "in/b.png"]
+
+    def test_keeps_the_record_of_a_folder_that_cannot_be_listed(
+        self, flat: Flat, tiny_model: Path, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In this process, since tests may run with every right."""
+        flat("in/a/1.png", 51), flat("in/b/2.png", 51)
+        monkeypatch.chdir(tmp_path)
+        scandir = os.scandir
+
+        def refuse(path: str) -> object:
+            if os.fspath(path) == os.path.join("in", "a"):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        command = ["predict", "in", "--resume", "-o", str(output), "--model", str(tiny_model), "--device", "cpu", "-q"]
+        found = []
+        for _ in range(2):
+            with pytest.raises(SystemExit) as end:
+                app(command)
+            found.append((end.value.code, [(record["path"], record["error"]) for record in records(output)]))
+        assert found == [(Exit.INPUT_ERRORS, [("in/a", "permission_denied"), ("in/b/2.png", None)])] * 2
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit):
+            app(command)
+        assert [record["path"] for record in records(output)] == ["in/b/2.png", "in/a/1.png"]
 
     def test_repairs_a_torn_tail(self, resume: Run, flat: Flat, output: Path) -> None:
         flat("in/a.png", 51), flat("in/b.png", 204)

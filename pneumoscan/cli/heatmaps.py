@@ -61,7 +61,7 @@ class Heatmaps:
     """
 
     def __init__(self, folder: Path, which: Which, inputs: list[str]) -> None:
-        """Makes sure that the folder can be written to, or made in the one above; it is made for the first picture.
+        """Makes sure that the folder can be written to, or made in the one above; it is made for the first record.
 
         Args:
             folder: where the overlays go.
@@ -74,7 +74,7 @@ class Heatmaps:
         self.written = self.failed = 0
         self._folder, self._which = folder, which
         try:
-            place = folder if folder.exists() else folder.absolute().parent
+            place = folder if os.path.lexists(folder) else folder.absolute().parent
             if not place.is_dir():
                 number = errno.ENOTDIR if place.exists() else errno.ENOENT
                 raise OSError(number, os.strerror(number))
@@ -98,9 +98,10 @@ class Heatmaps:
         """
         waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:
-            for record, pixels, heat in pictures:
-                with suppress(OSError):  # told when it is drawn
-                    self._folder.mkdir(exist_ok=True)
+            for number, (record, pixels, heat) in enumerate(pictures):
+                if number == 0:
+                    with suppress(OSError):  # told when the first is drawn
+                        self._folder.mkdir(exist_ok=True)
                 place, drawn = "", None
                 if pixels is not None and heat is not None and self._wants(record):
                     place = mirrored(record.path)

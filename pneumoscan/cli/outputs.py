@@ -114,18 +114,23 @@ class Outputs:
         """Whether every output that is gone on with has this input's record already."""
         return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
 
+    def forget_failure(self, folder: str) -> None:
+        """Drops the record of earlier runs that this folder could not be read, since now it could."""
+        for ledger in self._ledgers.values():
+            ledger.forget_failure(folder)
+
     def owns(self, path: str) -> bool:
         """Whether an input is one of the outputs."""
         return os.path.basename(path) in self._names and os.path.realpath(path) in self._files
 
-    def open(self, *, only_streams: bool = False) -> None:
-        """Opens every output, or those only in which nothing can be lost: standard output, pipes and devices.
+    def open(self, *, only_stdout: bool = False) -> None:
+        """Opens every output, or standard output alone, where nothing can be lost or waited for.
 
         Raises:
             typer.Exit: one cannot be written.
         """
         for path, format in self._formats.items():
-            if only_streams and path != STDOUT and is_file(path):
+            if only_stdout and path != STDOUT:
                 continue
             try:
                 self._sinks[path] = open_sink(None if path == STDOUT else path, format, self._ledgers.get(path))

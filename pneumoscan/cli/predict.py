@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -141,7 +141,9 @@ def predict(
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)
-    inputs = _inputs(paths or [], files_from, null, selection, counts)
+    inputs = _inputs(
+        paths or [], files_from, null, selection, counts, lambda folder: outputs.forget_failure(folder)
+    )  # by when that is called, outputs are open
     formats = chosen_formats(output or [STDOUT], format)
     if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
         misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
@@ -161,7 +163,7 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
-        outputs.open(only_streams=first is None and bool(counts.unread or stop.number))
+        outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
@@ -208,9 +210,14 @@ def _selection(
 
 
 def _inputs(
-    paths: list[str], files_from: str | None, null: bool, selection: Selection, counts: Counts
+    paths: list[str],
+    files_from: str | None,
+    null: bool,
+    selection: Selection,
+    counts: Counts,
+    listed: Callable[[str], object],
 ) -> Iterator[str]:
-    """The paths of everything that is to be scanned, named and listed."""
+    """The paths of everything that is to be scanned, named and in the list; see `find_files` for `listed`."""
     if "" in paths:
         misuse("a path is empty", "PATH")
     if files_from is None:
@@ -218,8 +225,8 @@ def _inputs(
             misuse("name images or directories, or a list of them with --files-from", "PATH")
         if null:
             misuse("goes with --files-from", "--null")
-        return find_files(paths, selection)
-    return find_files(chain(paths, _listed(_open_list(files_from), null, counts)), selection)
+        return find_files(paths, selection, listed)
+    return find_files(chain(paths, _read_list(_open_list(files_from), null, counts)), selection, listed)
 
 
 def _open_list(name: str) -> BinaryIO:
@@ -233,7 +240,7 @@ def _open_list(name: str) -> BinaryIO:
         misuse(f"cannot read {name}: {error.strerror}", "--files-from")
 
 
-def _listed(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
+def _read_list(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
     """The paths of a list. One that cannot be read on is told, and ends there; what came before is scanned."""
     try:
         yield from read_list(stream, b"\0" if null else b"\n")
