@@ -19,6 +19,11 @@ def scan(model: Path, *paths: Path, **options: object) -> list[Record]:
     return list(Scanner(model, device="cpu", **options).scan(paths))  # type: ignore[arg-type]
 
 
+def pictures_in(images: np.ndarray) -> int:
+    """How many of a batch are more than the blanks that fill it up."""
+    return int(np.count_nonzero(images.any(axis=(1, 2))))
+
+
 class TestARecord:
     def test_of_an_ill_picture(self, tiny_model: Path, flat: Flat) -> None:
         path = flat("a.png", 204)
@@ -167,19 +172,19 @@ class TestAScan:
         assert taken < 60
         records.close()
 
-    def test_runs_the_network_on_as_many_pictures_at_a_time_as_it_is_told(
+    def test_runs_the_network_on_as_many_pictures_at_a_time_as_it_is_told_and_fills_up_the_last_run(
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        scanner = Scanner(tiny_model, device="cpu", batch_size=4)
+        scanner = Scanner(tiny_model, device="cpu", batch_size=8)
         predict, sizes = scanner.model.predict, []
 
         def watched(images: np.ndarray, **options: bool) -> Prediction:
-            sizes.append(len(images))
+            sizes.append((pictures_in(images), len(images)))
             return predict(images, **options)
 
         monkeypatch.setattr(scanner.model, "predict", watched)
-        list(scanner.scan([flat("a.png", 1)] * 10))
-        assert sorted(sizes) == [2, 4, 4]
+        assert len(list(scanner.scan([flat("a.png", 1)] * 18))) == 18
+        assert sorted(sizes) == [(2, 4), (8, 8), (8, 8)]
 
     def test_does_not_wait_for_paths_that_are_still_to_come_unless_told_how_many_to_take(
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
@@ -188,12 +193,11 @@ class TestAScan:
         predict, scored = scanner.model.predict, threading.Semaphore(0)
 
         def watched(images: np.ndarray, **options: bool) -> Prediction:
-            for _ in images:
-                scored.release()
+            scored.release(pictures_in(images))
             return predict(images, **options)
 
         def slow() -> Iterator[Path]:
-            for number in range(9):
+            for number in range(1, 10):
                 yield flat(f"{number}.png", number)
                 assert scored.acquire(timeout=60)  # the next path comes when this one's picture is being scored
 
@@ -316,7 +320,7 @@ class TestASeenPicture:
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         scanner = Scanner(tiny_model, device="cpu")
-        nothing = Prediction(np.full((1, 3), np.nan, np.float32), None, np.ones((1, 2, 2), np.float32))
+        nothing = Prediction(np.full((4, 3), np.nan, np.float32), None, np.ones((4, 2, 2), np.float32))
         monkeypatch.setattr(scanner.model, "predict", lambda images, **options: nothing)
         (seen,) = scanner.scan_pictures([flat("a.png", 1)])
         assert (seen.record.error, seen.heatmap) == (ErrorCode.INFERENCE_FAILED, None)
@@ -388,8 +392,8 @@ class TestAFailingNetwork:
         outlier: float | None,
     ) -> None:
         scanner = Scanner(tiny_model, device="cpu")
-        scores = None if outlier is None else np.array([outlier], np.float32)
-        nothing = Prediction(np.full((1, 3), probability, np.float32), scores)
+        scores = None if outlier is None else np.full(4, outlier, np.float32)
+        nothing = Prediction(np.full((4, 3), probability, np.float32), scores)
         monkeypatch.setattr(scanner.model, "predict", lambda images, **options: nothing)
         (record,) = scanner.scan([flat("a.png", 1)])
         assert (record.error, record.label) == (ErrorCode.INFERENCE_FAILED, None)

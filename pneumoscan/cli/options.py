@@ -55,7 +55,9 @@ Threshold = Annotated[
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(min=1, help="Pictures per run of the network. Unless given: chosen.", rich_help_panel=ENGINE),
+    typer.Option(
+        min=1, help="Pictures per run of the network; a CPU takes fours. Unless given: chosen.", rich_help_panel=ENGINE
+    ),
 ]
 Workers = Annotated[
     int | None,
