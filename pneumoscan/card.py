@@ -31,7 +31,7 @@ class Card:
         classes: names of the outputs; `CLASSES`.
         threshold: probability of pneumonia, 0 to 1, at and above which the label is PNEUMONIA.
         threshold_method: how it was chosen, a sentence.
-        review_band: lowest and highest probability between which a person must look.
+        review_band: lowest and highest probability between which a person must look; see `review_band_at`.
         subtype_threshold: share of a pneumonia's probability, 0.5 to 1, that a subtype needs to be claimed.
         outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
         unfamiliar_threshold: outlier score above which a person must look, at most `outlier_threshold`; None for never.
@@ -56,6 +56,14 @@ class Card:
     subtype_threshold: float = 0.5
     figures: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     golden: tuple[dict[str, Any], ...] = ()
+
+    def review_band_at(self, threshold: float) -> tuple[float, float]:
+        """The review band, widened up to another threshold than the card's if that lies beyond it.
+
+        Outside its band the model vouches for one class; a label that says the other one is for a person to look at.
+        """
+        low, high = self.review_band
+        return min(low, threshold), max(high, threshold)
 
     def to_json(self) -> str:
         """The card as the model file carries it."""

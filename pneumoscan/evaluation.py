@@ -156,7 +156,7 @@ def evaluate(cases: Cases, at: Sequence[float] | None = None, *, unscored: int =
                 cut.origin,
                 cut.same_data,
                 _confusion(cases.truth, cut.positive),
-                _shares(cases, cut.positive, unscored) | figures,
+                _shares(cases, cut.positive, unscored) | _flagged(cases, cut) | figures,
             )
             for cut, figures in zip(cuts, of_verdicts, strict=True)
         ],
@@ -200,8 +200,15 @@ def _shares(cases: Cases, positive: BoolArray, unscored: int) -> dict[str, Figur
         "npv": _share(~truth, ~positive, "called NORMAL"),
         "accuracy": _share(right, np.ones(len(cases), bool), "scored"),
         "accuracy_of_all": Figure(*metrics.wilson(int(right.sum()), labelled), labelled, "labelled"),
-        "errors_flagged": _share(cases.review, ~right, "wrong verdicts"),
     }
+
+
+def _flagged(cases: Cases, cut: _Cut) -> dict[str, Figure]:
+    """The share of wrong verdicts that were flagged; another threshold than the recorded one moves the flags too."""
+    wrong = cases.truth != cut.positive
+    if np.array_equal(cut.positive, cases.verdicts):
+        return {"errors_flagged": _share(cases.review, wrong, "wrong verdicts")}
+    return {"errors_flagged": Figure(None, None, None, int(wrong.sum()), "wrong verdicts", "not recorded")}
 
 
 def _share(hits: BoolArray, among: BoolArray, of: str) -> Figure:

@@ -111,7 +111,7 @@ class Column:
             write(self.draw, (self.left, self.y), note, 15)
         if record.probability is not None:
             self._bars(record)
-            low, high = card.review_band
+            low, high = card.review_band_at(record.threshold)
             zones = [(low, WELL), (high, DOUBTFUL), (1.0, ILL)]
             self._axis("probability of pneumonia", record.probability, zones, record.threshold)
             self._legend(f"threshold {record.threshold:g}; yellow: review, {low:g} to {high:g}")

@@ -78,8 +78,8 @@ class Record:
         "`bacterial` or `viral`, the likelier one; only for PNEUMONIA, and only where the model can tell", default=None
     )
     review: bool = _field(
-        "true when a person must look: the probability lies in the model's ambiguous band, or the picture is unlike "
-        "the training pictures (then `message` says `unfamiliar`)",
+        "true when a person must look: the probability lies in the model's ambiguous band (or between it and another "
+        "`--threshold`), or the picture is unlike the training pictures (then `message` says `unfamiliar`)",
         default=False,
     )
     outlier_score: float | None = _field(

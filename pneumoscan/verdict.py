@@ -47,7 +47,7 @@ def verdict(new: Callable[..., Record], score: Score, card: Card, threshold: flo
     probability = round(exact[1] + exact[2], DECIMALS)
     normal, bacterial, viral = (round(p, DECIMALS) for p in exact)
     ill = probability >= threshold
-    low, high = card.review_band
+    low, high = card.review_band_at(threshold)
     unfamiliar = outlier is not None and card.unfamiliar_threshold is not None and outlier > card.unfamiliar_threshold
     return new(
         status=Status.OK,

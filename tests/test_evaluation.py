@@ -107,6 +107,13 @@ class TestAtTheRecordedThreshold:
         assert (recorded.threshold, value(recorded.figures["sensitivity"])) == (None, 0.5)
 
 
+class TestAtOtherThresholds:
+    def test_flags_are_told_only_where_the_verdicts_are_those_that_were_recorded(self) -> None:
+        _, same, other = evaluate(MIXED, [0.45, 0.3]).at
+        assert same.figures["errors_flagged"] == Figure(*metrics.wilson(2, 2), 2, "wrong verdicts")
+        assert other.figures["errors_flagged"] == Figure(None, None, None, 1, "wrong verdicts", "not recorded")
+
+
 class TestWhateverTheThreshold:
     figures = evaluate(MIXED).figures
 

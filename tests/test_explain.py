@@ -178,6 +178,20 @@ class TestTheDrawing:
         card = replace(CARD, outlier_threshold=refused, unfamiliar_threshold=unfamiliar)
         assert explanation(record, card, pixels, pixels, heat).width == WIDTH
 
+    def test_tells_the_review_band_up_to_the_threshold_that_was_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[str] = []
+        monkeypatch.setattr("pneumoscan.explanation.write", lambda draw, place, text, *look: told.append(text))
+        record, pixels, heat = seen("a.png")
+        assert pixels is not None
+        for threshold in (0.5, 0.2):
+            explanation(replace(record, threshold=threshold), CARD, pixels, pixels, heat)
+        assert [text for text in told if text.startswith("threshold 0")] == [
+            "threshold 0.5; yellow: review, 0.4 to 0.6",
+            "threshold 0.2; yellow: review, 0.2 to 0.6",
+        ]
+
     def test_shows_no_heat_of_a_rejected_picture(self) -> None:
         record, pixels, heat = seen("a.png", status=Status.REJECTED, label=None, probability=None)
         assert pixels is not None

@@ -69,6 +69,20 @@ class TestARecord:
     ) -> None:
         assert scan(tiny_model, flat("a.png", brightness))[0].review is review
 
+    @pytest.mark.parametrize(("brightness", "review"), [(50, False), (51, True), (60, True), (153, True), (154, False)])
+    def test_asks_for_a_review_from_the_band_to_a_threshold_below_it(
+        self, tiny_model: Path, flat: Flat, brightness: int, review: bool
+    ) -> None:
+        assert scan(tiny_model, flat("a.png", brightness), threshold=0.2)[0].review is review
+
+    @pytest.mark.parametrize(
+        ("brightness", "review"), [(101, False), (102, True), (203, True), (204, True), (205, False)]
+    )
+    def test_asks_for_a_review_from_the_band_to_a_threshold_above_it(
+        self, tiny_model: Path, flat: Flat, brightness: int, review: bool
+    ) -> None:
+        assert scan(tiny_model, flat("a.png", brightness), threshold=0.8)[0].review is review
+
     def test_is_ill_at_the_threshold_itself(self, tiny_model: Path, flat: Flat) -> None:
         path = flat("a.png", 51)
         assert scan(tiny_model, path, threshold=0.2)[0].label is Label.PNEUMONIA

@@ -49,7 +49,8 @@ Threshold = Annotated[
         min=0,
         max=1,
         callback=finite,
-        help="Probability from which on it is PNEUMONIA. Unless given: the model's own.",
+        help="Probability from which on it is PNEUMONIA; what lies between it and the model's band of doubt is for "
+        "review, too. Unless given: the model's own.",
         rich_help_panel=ENGINE,
     ),
 ]
