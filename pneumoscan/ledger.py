@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
-from pneumoscan.records import Status, timestamp
+from pneumoscan.records import Label, Status, timestamp
 
 try:
     import fcntl
@@ -153,7 +153,8 @@ class Ledger:
         self._database = temporary_database()
         self._database.execute(
             "CREATE TABLE record (path BLOB PRIMARY KEY, first INT, start INT, end INT,"
-            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL, width INT, height INT)"
+            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL, width INT, height INT,"
+            " label TEXT, review INT)"
             " WITHOUT ROWID"
         )
         try:
@@ -177,6 +178,12 @@ class Ledger:
         query = f"SELECT 1 FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
         return self._database.execute(query, values).fetchone() is not None
 
+    def verdict(self, path: str) -> tuple[Label | None, bool]:
+        """Label of an input, and whether it is for review, as the file says; the file must know it."""
+        query = "SELECT label, review FROM record WHERE path = ?"
+        label, review = self._database.execute(query, [os.fsencode(path)]).fetchone()
+        return label and Label(label), bool(review)
+
     def knows(self, path: str) -> bool:
         """Whether the file has a record of an input, whatever it says."""
         return self._find(path) is not None
@@ -195,7 +202,7 @@ class Ledger:
             self.superseded = True
             self._database.execute(
                 "UPDATE record SET start = ?, end = ?, status = ?, bytes = ?, modified = ?, model_sha256 = ?,"
-                " threshold = ?, width = ?, height = ? WHERE path = ?",
+                " threshold = ?, width = ?, height = ?, label = ?, review = ? WHERE path = ?",
                 (*row[2:], row[0]),
             )
 
@@ -255,5 +262,5 @@ class Ledger:
         return self._file.read(end - start)
 
 
-_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height")
-"""Fields of a record that decide whether its input is done."""
+_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height", "label", "review")
+"""Fields of a record that decide whether its input is done, and those of its verdict."""

@@ -179,12 +179,52 @@ class TestPredict:
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 7
         assert pictures(tmp_path / "out") == {"x/6.png.png"}
 
-    def test_that_goes_on_draws_only_what_it_scans(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
-        flat("x/a.png", 204)
+    @pytest.mark.parametrize(
+        ("which", "drawn"),
+        [("positive", {"ill", "doubtful"}), ("review", {"doubtful"}), ("all", {"healthy", "ill", "doubtful"})],
+    )
+    def test_that_goes_on_draws_what_is_not_there_and_leaves_the_records_as_they_were(
+        self, predict: Predict, flat: Flat, tmp_path: Path, which: str, drawn: set[str]
+    ) -> None:
+        for name, brightness in (("healthy", 20), ("ill", 204), ("doubtful", 140)):
+            flat(f"x/{name}.png", brightness)
         predict("x", "-o", "out.jsonl")
+        before = (tmp_path / "out.jsonl").read_bytes()
+        going_on = ("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out", "--heatmaps-for", which)
+        assert predict(*going_on).returncode == 0
+        assert pictures(tmp_path / "out") == {f"x/{name}.png.png" for name in drawn}
+        assert (tmp_path / "out.jsonl").read_bytes() == before
+
+    def test_that_goes_on_draws_nothing_again_that_is_there(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        going_on = ("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
+        assert predict(*going_on).returncode == 0
+        (tmp_path / "out" / "x" / "a.png.png").write_text("the first one")
         flat("x/b.png", 204)
-        assert predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out").returncode == 0
-        assert pictures(tmp_path / "out") == {"x/b.png.png"}
+        assert predict(*going_on).returncode == 0
+        assert pictures(tmp_path / "out") == {"x/a.png.png", "x/b.png.png"}
+        assert (tmp_path / "out" / "x" / "a.png.png").read_text() == "the first one"
+
+    def test_that_goes_on_tries_again_what_could_not_be_written(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 204)
+        going_on = ("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
+        (tmp_path / "out" / "x" / "a.png.png").mkdir(parents=True)
+        assert [predict(*going_on).returncode for _ in range(2)] == [1, 1]
+        (tmp_path / "out" / "x" / "a.png.png").rmdir()
+        assert predict(*going_on).returncode == 0
+        assert pictures(tmp_path / "out") == {"x/a.png.png"}
+
+    def test_that_goes_on_keeps_the_record_of_a_vanished_picture_that_has_no_overlay(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        path = flat("x/a.png", 204)
+        predict("x/a.png", "-o", "out.csv")
+        before = (tmp_path / "out.csv").read_bytes()
+        path.unlink()
+        assert predict("x/a.png", "-o", "out.csv", "--resume", "--heatmaps", "out").returncode == 0
+        assert (tmp_path / "out.csv").read_bytes() == before
 
     @pytest.mark.parametrize("folder", ["file", "no/where"])
     def test_refuses_a_folder_that_cannot_be_made(

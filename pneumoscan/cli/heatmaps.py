@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.pool import pool_of
-from pneumoscan.records import Label, Record, Status
+from pneumoscan.records import Label, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +91,11 @@ class Heatmaps:
         """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
         return _lies_in(path, self._root)
 
+    def lacks(self, path: str, label: Label | None, review: bool) -> bool:
+        """Whether a picture that got this verdict has no overlay, though it is to get one, and is still there."""
+        is_wanted = self._wants(label, review) and os.path.exists(path)
+        return is_wanted and not os.path.isfile(self._folder / mirrored(path))
+
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> Generator[Record]:
         """Yields the records in their order, each as soon as its overlay, if it gets one, is on the disk.
 
@@ -103,7 +108,7 @@ class Heatmaps:
                     with suppress(OSError):  # told when the first is drawn
                         self._folder.mkdir(exist_ok=True)
                 place, drawn = "", None
-                if pixels is not None and heat is not None and self._wants(record):
+                if pixels is not None and heat is not None and self._wants(record.label, record.review):
                     place = mirrored(record.path)
                     while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
                         yield self._finished(*waiting.popleft())
@@ -114,10 +119,10 @@ class Heatmaps:
             while waiting:
                 yield self._finished(*waiting.popleft())
 
-    def _wants(self, record: Record) -> bool:
+    def _wants(self, label: Label | None, review: bool) -> bool:
         if self._which == "all":
-            return record.status is Status.OK  # of the others the model may not judge
-        return record.review if self._which == "review" else record.label is Label.PNEUMONIA
+            return label is not None  # of the others the model may not judge
+        return review if self._which == "review" else label is Label.PNEUMONIA
 
     def _draw(
         self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int

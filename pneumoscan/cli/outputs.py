@@ -14,7 +14,7 @@ from pneumoscan.atomic import growing_place
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
-from pneumoscan.records import Record
+from pneumoscan.records import Label, Record
 from pneumoscan.sinks import Sink, is_file, open_sink
 from pneumoscan.sources import is_picture
 
@@ -113,6 +113,10 @@ class Outputs:
     def is_done(self, path: str, settings: Settings) -> bool:
         """Whether every output that is gone on with has this input's record already."""
         return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
+
+    def verdict(self, path: str) -> tuple[Label | None, bool]:
+        """Label of an input that is done, and whether it is for review."""
+        return next(iter(self._ledgers.values())).verdict(path)
 
     def forget_failure(self, folder: str) -> None:
         """Drops the record of earlier runs that this folder could not be read, since now it could."""

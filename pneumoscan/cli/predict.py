@@ -92,7 +92,7 @@ def predict(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the .jsonl or .csv output: scan only what is new, changed or failed.",
+            help="Go on with the .jsonl or .csv output: scan only what is new, changed, failed, or lacks its heatmap.",
             rich_help_panel=RESULTS,
         ),
     ] = False,
@@ -284,7 +284,8 @@ def _to_do(
         for path in inputs:
             is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
             if seen.add(path) and not is_own:
-                if outputs.is_done(path, settings):
+                is_done = outputs.is_done(path, settings)
+                if is_done and not (drawing and drawing.lacks(path, *outputs.verdict(path))):
                     counts.done += 1
                 else:
                     yield path
