@@ -396,6 +396,7 @@ class TestInterruption:
         _, errors = process.communicate(timeout=30)
         assert process.returncode == code
         assert "Traceback" not in errors
+        assert errors.endswith(f"Stopped by {name} before the end.\nResearch use only; not a medical device.\n")
         written = lines(outputs[0].read_text())
         assert 0 < len(written) < 20_000
         assert json.loads(outputs[2].read_text()) == written
@@ -497,6 +498,30 @@ class TestInterruption:
         assert result.returncode == Exit.INPUT_ERRORS
         assert "cannot write -: No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
+
+    @pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
+    def test_by_a_full_disk_counts_what_is_in_the_file_and_says_how_to_go_on(
+        self, predict: Run, many: Many, tmp_path: Path, name: str
+    ) -> None:
+        resource = pytest.importorskip("resource")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        folder, output = many(40), tmp_path / name
+        read = lines if name == "o.jsonl" else lambda text: [*csv.DictReader(text.splitlines())]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+        try:
+            result = predict(folder, "-o", output)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert result.returncode == Exit.INPUT_ERRORS
+        records = read(output.read_text())
+        assert 0 < len(records) < 40
+        assert f"\n{len(records)} scanned: " in result.stderr
+        assert "Stopped by outputs that failed before the end; to go on, give the same command with --resume." in (
+            result.stderr.splitlines()
+        )
+        assert predict(folder, "-o", output, "--resume").returncode == Exit.OK
+        complete = read(output.read_text())
+        assert (len(complete), complete[: len(records)]) == (40, records)
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])

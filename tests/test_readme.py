@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pneumoscan import models
 from pneumoscan.cli.exits import Exit
@@ -139,6 +140,9 @@ def test_the_cron_line_scans_what_is_new(place: Path) -> None:
     shutil.copy(place / "a.jpeg", place / "xrays" / "new.jpeg")
     (place / "xrays" / "broken.jpeg").touch()
     assert bash(line).stdout == "pneumoscan: exit code 1\n"
+    if shutil.which("jq"):
+        (question,) = re.findall(r"^jq .* /data/scores.jsonl$", README, re.MULTILINE)
+        assert bash(question.replace("/data/", "")).stdout == "xrays/broken.jpeg\tthe file is empty\n"
     names = [json.loads(line)["path"] for line in (place / "scores.jsonl").read_text().splitlines()]
     assert names == ["xrays/ill.jpeg", "xrays/normal.jpeg", "xrays/broken.jpeg", "xrays/new.jpeg"]
 
@@ -173,12 +177,10 @@ def test_the_recipe_for_find(place: Path) -> None:
 
 def test_the_recipe_for_xargs(place: Path) -> None:
     needs("jq")
-    (place / "xrays" / "broken.jpeg").touch()
-    script = recipe("xargs", "sh")
-    bash(script)
-    assert [path for path in (place / "look").rglob("*") if path.is_file()] == [
-        place / "look" / "xrays" / "broken.jpeg"
-    ]
+    os.mkfifo(place / "xrays" / "pipe.jpeg")  # reading it would wait for ever
+    Image.new("L", (300, 300), 255).save(place / "xrays" / "white.png")
+    bash(recipe("xargs", "sh"))
+    assert [path for path in (place / "look").rglob("*") if path.is_file()] == [place / "look" / "xrays" / "white.png"]
 
 
 def test_the_recipe_for_several_machines(place: Path) -> None:

@@ -80,7 +80,8 @@ class Outputs:
     def _prepare(self, resume: bool) -> None:
         formats = self._formats
         files = {path: Path(os.path.realpath(path)) for path in formats if path != STDOUT and is_file(path)}
-        self._files = {os.fspath(file) for file in files.values()}
+        self._files = files
+        self._places = {os.fspath(file) for file in files.values()}
         self._names = {path.name for path in (*files, *files.values())}
         for path, file in files.items():
             try:
@@ -110,6 +111,11 @@ class Outputs:
     def __bool__(self) -> bool:
         return bool(self._sinks)
 
+    @property
+    def can_be_resumed(self) -> bool:
+        """Whether a later run can go on with the outputs: there are files, and all of formats that can be."""
+        return bool(self._files) and all(self._formats[path] in RESUMABLE for path in self._files)
+
     def is_done(self, path: str, settings: Settings) -> bool:
         """Whether every output that is gone on with has this input's record already."""
         return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
@@ -125,7 +131,7 @@ class Outputs:
 
     def owns(self, path: str) -> bool:
         """Whether an input is one of the outputs."""
-        return os.path.basename(path) in self._names and os.path.realpath(path) in self._files
+        return os.path.basename(path) in self._names and os.path.realpath(path) in self._places
 
     def open(self, *, only_stdout: bool = False) -> None:
         """Opens every output, or standard output alone, where nothing can be lost or waited for.

@@ -167,14 +167,18 @@ def predict(
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
+            if not outputs and page is None:
+                break
             counts.add(record)
             if page is not None:
                 page.add(record, heat)
-            elif not outputs:
-                break
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
+        if stop.number or (outputs.failed and not outputs):
+            why = f"by {stop.name}" if stop.number else "by outputs that failed"
+            how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
+            tell(f"Stopped {why} before the end{how}.")
         if drawing:
             tell(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")

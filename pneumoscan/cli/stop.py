@@ -36,6 +36,11 @@ class StopSignal:
         """What the program ends with after the signal."""
         return Exit(128 + self.number)
 
+    @property
+    def name(self) -> str:
+        """Of the signal, such as SIGTERM; there must have been one."""
+        return signal.Signals(self.number).name
+
     def until(self, iterator: Iterator[T]) -> Iterator[T]:
         """Yields what the iterator does until the signal, which interrupts it even where it waits for something."""
         try:
