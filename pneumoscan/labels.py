@@ -3,10 +3,11 @@
 import csv
 import os
 import re
-from collections.abc import Iterable
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pneumoscan.records import Label, Record, Status, Subtype
 from pneumoscan.sources import find_files
@@ -26,6 +27,9 @@ _WORDS = {
     **dict.fromkeys(("bacterial", "bacteria"), (Label.PNEUMONIA, Subtype.BACTERIAL)),
     **dict.fromkeys(("viral", "virus"), (Label.PNEUMONIA, Subtype.VIRAL)),
 }
+
+TOLD = 3
+"""Wrong lines of a CSV that are told one by one."""
 
 
 class LabelError(ValueError):
@@ -100,31 +104,57 @@ def _from_place(path: str, source: str, spelt: dict[str, str]) -> Labelled | Non
     return Labelled(path, label, subtype, spelt.setdefault(named.lower(), named) if match else path)
 
 
-def _read_csv(source: str) -> Iterable[tuple[str, Labelled | None]]:
+def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
+    found: list[tuple[str, Labelled | None]] = []
+    wrong: list[str] = []
     first: dict[str, int] = {}
     with open(source, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         rows = csv.DictReader(file, restval="", strict=True)
-        if not {"path", "label"} <= set(rows.fieldnames or ()):
-            raise LabelError(f"{source} needs the columns path and label, and may have subtype and group")
+        _check_header(rows.fieldnames or (), source)
         for row in rows:
-            where = f"{source}, line {rows.line_num}"
-            if not row["path"]:
-                raise LabelError(f"{where}: the path is empty")
             path = os.path.join(os.path.dirname(source), row["path"])
-            if (line := first.setdefault(os.path.abspath(path), rows.line_num)) != rows.line_num:
-                raise LabelError(f"{where}: the path is there again; first in line {line}")
-            word, kind = row["label"].strip().lower(), row.get("subtype", "").strip().lower()
-            if word and word not in _WORDS:
-                raise LabelError(f"{where}: label {row['label']!r} is none of {', '.join(_WORDS)}")
-            if not word:
-                yield path, None
-                continue
-            label, subtype = _WORDS[word]
-            if word == "pneumonia" and kind:
-                if _WORDS.get(kind, (None, None))[1] is None:
-                    raise LabelError(f"{where}: subtype {row['subtype']!r} is none of bacterial, viral")
-                subtype = _WORDS[kind][1]
-            yield path, Labelled(path, label, subtype, row.get("group", "").strip() or path)
+            try:
+                found.append((path, _from_row(row, path)))
+                if (line := first.setdefault(os.path.abspath(path), rows.line_num)) != rows.line_num:
+                    raise LabelError(f"the path is there again; first in line {line}")
+            except LabelError as error:
+                wrong.append(f"{source}, line {rows.line_num}: {error}")
+    if wrong:
+        more = [f"and {len(wrong) - TOLD:,} more lines"] if len(wrong) > TOLD else []
+        raise LabelError("; ".join(wrong[:TOLD] + more))
+    return found
+
+
+def _check_header(columns: Sequence[str], source: str) -> None:
+    if not {"path", "label"} <= set(columns):
+        has = f"the columns {', '.join(columns)}" if columns else "no columns"
+        message = f"{source} needs the columns path and label, and may have subtype and group; it has {has}"
+        raise LabelError(textwrap.shorten(message, 500, placeholder=" …"))
+    for name in columns:
+        if name in ("path", "label", "subtype", "group") and columns.count(name) > 1:
+            raise LabelError(f"{source} has several columns {name}")
+
+
+def _from_row(row: Mapping[str | None, Any], path: str) -> Labelled | None:
+    """What a row says; None if it has no label."""
+    if None in row:
+        raise LabelError("there are more fields than columns; a path with a comma needs quotes")
+    if not row["path"]:
+        raise LabelError("the path is empty")
+    word, kind = row["label"].strip().lower(), row.get("subtype", "").strip().lower()
+    if not word:
+        return None
+    if word not in _WORDS:
+        raise LabelError(f"label {row['label']!r} is none of {', '.join(_WORDS)}")
+    label, subtype = _WORDS[word]
+    if kind:
+        named = _WORDS.get(kind, (None, None))[1]
+        if named is None:
+            raise LabelError(f"subtype {row['subtype']!r} is none of bacterial, viral")
+        if label is Label.NORMAL or subtype not in (None, named):
+            raise LabelError(f"label {row['label']!r} contradicts subtype {row['subtype']!r}")
+        subtype = named
+    return Labelled(path, label, subtype, row.get("group", "").strip() or path)
 
 
 class Pair(NamedTuple):

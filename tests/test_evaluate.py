@@ -76,9 +76,9 @@ def evaluate(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, " ".join(re.sub("[│╭╮╰╯─]", "", result.stderr).split())
 
 
-def as_object(*arguments: object) -> dict[str, Any]:
-    code, stdout, _ = evaluate(*arguments, "--json")
-    assert code == Exit.OK
+def as_object(*arguments: object, code: Exit = Exit.OK) -> dict[str, Any]:
+    ended, stdout, _ = evaluate(*arguments, "--json")
+    assert ended == code
     found: dict[str, Any] = json.loads(stdout)
     return found
 
@@ -101,12 +101,12 @@ class TestPredictions:
     def test_are_matched_by_path_and_what_has_no_match_is_counted_and_named(self, place: Path) -> None:
         write(place / "out.jsonl", *RECORDS[:3], record("other.jpg", 0.5))
         code, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
-        assert code == Exit.OK
+        assert code == Exit.INPUT_ERRORS, "not everything that has a label was scored or rejected"
         assert "4 labelled pictures: 1 normal, 3 pneumonia (1 bacterial, 1 viral); 4 patients" in stdout
         assert "3 scored by tiny-1; 0 rejected, 0 failed." in stdout
         assert "1 labelled, but without a record\n  d.jpg\n" in stdout
         assert "1 without a label, and left out\n  other.jpg\n" in stdout
-        found = as_object("labels.csv", "--predictions", "out.jsonl")
+        found = as_object("labels.csv", "--predictions", "out.jsonl", code=Exit.INPUT_ERRORS)
         assert (found["without_record"], found["without_label"]) == (["d.jpg"], ["other.jpg"])
 
     def test_that_failed_or_were_rejected_are_counted_named_and_held_against_one_accuracy(self, place: Path) -> None:
@@ -127,6 +127,27 @@ class TestPredictions:
         code, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
         assert code == Exit.OK
         assert "1 records replaced by later ones of the same path." in stdout
+
+    def test_without_a_label_are_no_errors(self, place: Path) -> None:
+        write(place / "out.jsonl", *RECORDS, record("other.jpg", 0.5))
+        code, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
+        assert (code, "1 without a label, and left out\n  other.jpg\n" in stdout) == (Exit.OK, True)
+
+    def test_have_relative_paths_from_the_root_that_is_named(self, place: Path) -> None:
+        (place / "elsewhere").mkdir()
+        (place / "labels.csv").rename(place / "elsewhere" / "labels.csv")
+        labels = os.path.join("elsewhere", "labels.csv")
+        assert evaluate(labels, "--predictions", "out.jsonl")[0] == Exit.NOTHING_TO_SCAN
+        code, stdout, _ = evaluate(labels, "--predictions", "out.jsonl", "--root", "elsewhere")
+        assert (code, "4 scored by tiny-1; 0 rejected, 0 failed." in stdout) == (Exit.OK, True)
+
+    def test_have_no_root_that_is_not_there(self, place: Path) -> None:
+        code, stdout, stderr = evaluate("labels.csv", "--predictions", "out.jsonl", "--root", "nowhere")
+        assert (code, stdout, "there is no directory nowhere" in stderr) == (Exit.USAGE, "", True)
+
+    def test_must_be_named_for_a_root(self, place: Path) -> None:
+        code, stdout, stderr = evaluate("labels.csv", "--root", ".")
+        assert (code, stdout, "goes with --predictions" in stderr) == (Exit.USAGE, "", True)
 
     def test_of_several_models_are_told(self, place: Path) -> None:
         write(place / "out.jsonl", *RECORDS[:3], replace(RECORDS[3], model_sha256="ef" * 32))

@@ -1,4 +1,5 @@
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,8 +108,14 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("file,label\na.jpg,normal\n", "needs the columns path and label"),
-            ("", "needs the columns path and label"),
+            ("file,label\na.jpg,normal\n", "needs the columns path and label, .*; it has the columns file, label"),
+            ("", "needs the columns path and label, .*; it has no columns"),
+            ("path,label,path\na.jpg,normal,b.jpg\n", "has several columns path"),
+            ("path,label,group,group\na.jpg,normal,x,y\n", "has several columns group"),
+            ("path,label\na,b.jpg,normal\n", "line 2: there are more fields than columns; a path with a comma needs"),
+            ("path,label,subtype\na.jpg,viral,bacteria\n", "line 2: label 'viral' contradicts subtype 'bacteria'"),
+            ("path,label,subtype\na.jpg,normal,viral\n", "line 2: label 'normal' contradicts subtype 'viral'"),
+            ("path,label,subtype\na.jpg,viral,fungal\n", "line 2: subtype 'fungal' is none of bacterial, viral"),
             ("path,label\na.jpg,ill\n", "line 2: label 'ill' is none of normal, pneumonia"),
             ("path,label\na.jpg,normal\n./a.jpg,viral\n", "line 3: the path is there again; first in line 2"),
             ("path,label\n,normal\n", "line 2: the path is empty"),
@@ -119,6 +126,22 @@ class TestCsv:
     def test_with_a_mistake_is_refused_with_its_place(self, tmp_path: Path, text: str, problem: str) -> None:
         with pytest.raises(LabelError, match=problem):
             read_labels(table(tmp_path, text))
+
+    def test_with_many_mistakes_tells_the_first_and_counts_the_others(self, tmp_path: Path) -> None:
+        rows = "".join(f"{number}.jpg,{'normal' if number % 2 else 'healthy'}\n" for number in range(10))
+        with pytest.raises(LabelError) as told:
+            read_labels(table(tmp_path, "path,label\n" + rows))
+        assert re.findall(r"line (\d+): label 'healthy'", str(told.value)) == ["2", "4", "6"]
+        assert str(told.value).endswith("; and 2 more lines")
+
+    def test_may_say_of_a_subtype_twice_what_it_is(self, tmp_path: Path) -> None:
+        ((each,), _) = read_labels(table(tmp_path, "path,label,subtype\na.jpg,viral,Virus\n"))
+        assert each.subtype is Subtype.VIRAL
+
+    @pytest.mark.parametrize("columns", ["path,label,note,note", "path,label,,"])
+    def test_may_have_other_columns_of_any_name(self, tmp_path: Path, columns: str) -> None:
+        ((each,), _) = read_labels(table(tmp_path, f"{columns}\na.jpg,viral,x,y\n"))
+        assert each.subtype is Subtype.VIRAL
 
     def test_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(LabelError, match=r"cannot read .*No such file"):

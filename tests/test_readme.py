@@ -184,8 +184,8 @@ def test_the_recipe_for_xargs(place: Path) -> None:
 
 
 def test_the_recipe_for_several_machines(place: Path) -> None:
-    assert bash(recipe("four", "sh")).returncode in (0, 123)  # a share may be empty
-    lines = "".join(path.read_text() for path in place.glob("part-?.jsonl")).splitlines()
+    assert bash("set +e\n" + recipe("four", "sh")).returncode == 0  # a share may be empty
+    lines = (place / "all.jsonl").read_text().splitlines()
     assert sorted(json.loads(line)["path"] for line in lines) == ["./xrays/ill.jpeg", "./xrays/normal.jpeg"]
 
 

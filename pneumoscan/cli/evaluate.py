@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -51,6 +52,14 @@ def evaluate(
         typer.Option(
             metavar="FILE",
             help="Take these results (.csv, .json, .jsonl, .parquet) of [bold]predict[/] in place of a scan.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the relative paths of these results begin. Unless given: here.",
             rich_help_panel=ENGINE,
         ),
     ] = None,
@@ -106,12 +115,16 @@ def evaluate(
     Scans the pictures, or takes the results of an earlier scan. Every figure comes with its 95 % interval and the
     number of pictures that it is about; pictures without a score are counted and named.
 
-    Exit codes: 0 everything was scored or rejected; 1 some inputs ended in an error, or a plot or the page could not be
-    written; 2 wrong usage, or no labels; 3 nothing to evaluate; 4 model or device unavailable; 129, 130 or 143 stopped
-    by a signal, without figures. Research use only; not a medical device.
+    Exit codes: 0 everything was scored or rejected; 1 some inputs ended in an error or have no record, or a plot or the
+    page could not be written; 2 wrong usage, or no labels; 3 nothing to evaluate; 4 model or device unavailable; 129,
+    130 or 143 stopped by a signal, without figures. Research use only; not a medical device.
     """
     if wrong := [value for value in at or () if not 0 <= value <= 1]:
         misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
+    if root is not None and predictions is None:
+        misuse("goes with --predictions", "--root")
+    if root is not None and not root.is_dir():
+        misuse(f"there is no directory {root}", "--root")
     _prepare(plots, report)
     configure_messages(quiet)
     known, unlabelled = _known(labels)
@@ -123,7 +136,7 @@ def evaluate(
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
         misuse("excludes the options of model and machine: nothing is scanned", "--predictions")
     else:
-        records = list(recorded(predictions, "--predictions"))
+        records = _read(predictions, "" if root is None else os.fspath(root))
     pairing = pair(known, records, unlabelled)
     if not pairing.scored:
         fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
@@ -146,7 +159,7 @@ def evaluate(
             digests = Counter(each.record.model_sha256 for each in pairing.scored)
             scorer = partial(load_scanner, models.first_of(digest for digest, _ in digests.most_common()))
         is_written &= write_evaluation(report, pairing, cases, evaluation, facts, heat, scorer, quiet)
-    if pairing.failed or not is_written:
+    if pairing.failed or pairing.without_record or not is_written:
         raise typer.Exit(Exit.INPUT_ERRORS)
 
 
@@ -178,6 +191,12 @@ def _known(source: str) -> tuple[list[Labelled], list[str]]:
     if not known:
         fail(f"nothing to evaluate: no pictures in {source}", Exit.NOTHING_TO_SCAN)
     return known, unlabelled
+
+
+def _read(predictions: Path, root: str) -> list[Record]:
+    """The records of an earlier scan, with paths as they are from here."""
+    found = recorded(predictions, "--predictions")
+    return [replace(record, path=os.path.join(root, record.path)) for record in found]
 
 
 def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | None", quiet: bool) -> list[Record]:
