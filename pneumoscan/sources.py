@@ -4,6 +4,7 @@ import fnmatch
 import os
 import re
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -120,7 +121,8 @@ def find_files(
 def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
     r"""Streams the paths in a list, each as soon as its separator has come.
 
-    Empty names are passed over, the last name needs no separator, and lines may end in CR LF.
+    Empty names are passed over, the last name needs no separator, lines may end in CR LF, and the first line may begin
+    with a byte order mark.
 
     Args:
         stream: where to read; a pipe that stays open will do.
@@ -132,16 +134,18 @@ def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
     """
     # Of a buffered stream, read() would wait for a full chunk.
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    rest = b""
+    rest, is_first = b"", separator != NUL
     while chunk := read(LIST_CHUNK):
         *names, rest = (rest + chunk).split(separator)
+        if names and is_first:
+            names[0], is_first = names[0].removeprefix(BOM_UTF8), False
         yield from _decode(names, separator)
         if len(rest) > LONGEST_NAME:
             raise ValueError(
                 "the list holds a name of more than 1 MiB: "
                 + ("do newlines end its names? Then leave out --null" if separator == NUL else USE_NULL)
             )
-    yield from _decode([rest], separator)
+    yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
 
 
 def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:

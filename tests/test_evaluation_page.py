@@ -1,7 +1,9 @@
 """The page of an evaluation as people meet it: in a real browser, which must load nothing and complain of nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -28,12 +30,16 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pneumoscan.cli.evaluation_page.as_svg", partial(plots.as_svg, rounds=20))
 
 
-def written(folder: Path, model: Path, shows: dict[str, Label]) -> tuple[Path, Cases]:
-    """The page of pictures in the current directory."""
+def written(
+    folder: Path, model: Path, shows: dict[str, Label], thresholds: Sequence[float] = (0.5,)
+) -> tuple[Path, Cases]:
+    """The page of pictures in the current directory, scanned with these thresholds in turn."""
     scanner = Scanner(model, device="cpu")
-    pairing = pair(
-        [Labelled(path, label, None, path) for path, label in shows.items()], scanner.scan(shows, walk=False)
-    )
+    records = [
+        replace(record, threshold=threshold)
+        for record, threshold in zip(scanner.scan(shows, walk=False), cycle(thresholds), strict=False)
+    ]
+    pairing = pair([Labelled(path, label, None, path) for path, label in shows.items()], records)
     cases = Cases.of(pairing.scored)
     target = folder / "eval.html"
     assert write_evaluation(target, pairing, cases, evaluate(cases), {}, {}, lambda: scanner, quiet=True)
@@ -110,6 +116,23 @@ class TestTheThresholdExplorer:
         opened.click("#reset")
         assert live(opened) == at_first
         assert opened.one("#threshold").get_attribute("value") == "0.5"
+
+    def test_speaks_of_no_recorded_threshold_where_there_are_several(
+        self, page: Page, made: tuple[Path, Cases], tiny_model: Path, tmp_path: Path
+    ) -> None:
+        page.open(made[0])
+        assert "those at the recorded threshold" in page.text("main")
+        shows = {path.name: Label(path.name.split("-")[0].upper()) for path in tmp_path.glob("*-*.png")}
+        page.open(written(tmp_path, tiny_model, shows, [0.5, 0.49])[0])
+        assert "recorded threshold" not in page.text("main")
+
+    def test_is_told_on_paper_as_it_was_set(self, opened: Page) -> None:
+        choose(opened, "0.35")
+        opened.prefer("light", medium="print")
+        assert opened.one("#threshold").is_displayed()
+        assert opened.one("#threshold").get_attribute("value") == "0.35"
+        assert not opened.one("#slider").is_displayed()
+        assert not opened.one("#reset").is_displayed()
 
     def test_is_moved_with_the_keyboard_and_says_where_it_is(self, opened: Page) -> None:
         opened.run("document.getElementById('slider').focus()")

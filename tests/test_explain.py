@@ -98,6 +98,7 @@ class TestRefusals:
             (["a.png", "-o", "hard.png"], "is a picture that is to be explained"),
             (["a.png", "b.png", "-o", "new.png"], "which several pictures need"),
             (["a.png", "x/a.png"], "have the same name"),
+            (["x"], "x is a directory: name pictures in it, as in x/*.jpeg"),
             (["a.png", "-o", "sheet.jpg"], "neither a directory nor named .png"),
             (["a.png", "-o", "no/sheet.png"], "there is no directory no"),
         ],

@@ -220,6 +220,15 @@ class TestWhatIsScanned:
 
     def test_is_everything_once_however_often_it_is_named(self, scanned: Callable[..., list[str]]) -> None:
         assert scanned("in/sub", "in/sub/c.png", "in/sub") == ["in/sub/c.png"]
+        assert scanned("./in/sub", "in//sub/./c.png") == ["./in/sub/c.png"]
+
+    def test_is_everything_once_but_what_a_link_may_lead_elsewhere(
+        self, scanned: Callable[..., list[str]], flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("other/c.png", 20)
+        (tmp_path / "other" / "deep").mkdir()
+        (tmp_path / "in" / "link").symlink_to(tmp_path / "other" / "deep")
+        assert scanned("in/sub/c.png", "in/link/../c.png") == ["in/sub/c.png", "in/link/../c.png"]
 
     def test_is_no_picture_above_the_limit(self, predict: Run, flat: Flat) -> None:
         (record,) = lines(predict(flat("a.png", 51), "--max-pixels", 1199).stdout)
@@ -287,6 +296,7 @@ class TestExitCode:
             (["x", "-f", "xml"], "'xml' is not one of"),
             (["x", "-o", "o.xml"], "name the file .csv, .json, .jsonl or .parquet, or add --format"),
             (["x", "-o", "no/o.csv"], "there is no directory no"),
+            (["x", "-o", "."], ". is a directory: name a file in it, such as scores.csv"),
             (["x", "-o", "o.csv", "-f", "json"], "json fits no output"),
             (["x", "--nonsense"], "No such option"),
             (["x", "-o", "o.csv", "-o", "./o.csv"], "o.csv is named twice"),
@@ -336,7 +346,9 @@ class TestExitCode:
         assert "nan is no finite number" in result.stderr
 
     def test_is_2_when_an_output_cannot_be_opened(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
-        (tmp_path / "o.jsonl").mkdir()
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(os.fspath(tmp_path / "o.jsonl"))
+        listening.close()
         (tmp_path / "older.jsonl").write_text("older")
         outputs = [word for name in ("o.csv", "older.jsonl", "o.jsonl") for word in ("-o", tmp_path / name)]
         result = predict(flat("a.png", 51), *outputs)
@@ -352,6 +364,13 @@ class TestExitCode:
         assert result.returncode == Exit.NOTHING_TO_SCAN == 3
         assert "nothing to scan" in result.stderr
         assert (tmp_path / "o.jsonl").read_text() == "older"
+
+    def test_is_3_when_no_picture_falls_to_the_part(self, predict: Run, flat: Flat) -> None:
+        path = flat("a.png", 51)
+        codes = {part: predict(path, "--shard", part).returncode for part in ("1/3", "2/3", "3/3")}
+        assert sorted(codes.values()) == [Exit.OK, Exit.NOTHING_TO_SCAN, Exit.NOTHING_TO_SCAN]
+        empty = next(part for part, code in codes.items() if code == Exit.NOTHING_TO_SCAN)
+        assert f"fall to part {empty}, or there are none" in predict(path, "--shard", empty).stderr
 
     def test_comes_with_a_message_in_which_names_are_inert(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "\x1b[31m").mkdir()

@@ -195,6 +195,14 @@ class TestTheCommandReport:
         assert [path for path, row in rows_of(tmp_path / "r.html").items() if "image" in row] == ["x/ill.png"]
         assert "Only the 1 most urgent rows have their picture." in (tmp_path / "r.html").read_text()
 
+    def test_says_nothing_of_the_most_urgent_where_no_picture_is_left(
+        self, report: Run, scan: Scan, tmp_path: Path
+    ) -> None:
+        predictions = scan("o.csv")
+        (tmp_path / "x").rename(tmp_path / "moved")
+        report(predictions, "-o", "r.html", "--thumbnails", "1", cwd=tmp_path)
+        assert "rows have their picture" not in (tmp_path / "r.html").read_text()
+
     def test_links_pictures_from_where_the_page_lies(self, report: Run, scan: Scan, tmp_path: Path) -> None:
         predictions = scan("o.csv")
         (tmp_path / "pages").mkdir()

@@ -79,6 +79,9 @@ def explain(
 
 def _targets(images: list[str], output: Path | None) -> list[Path]:
     """Where each sheet goes: no two to one place, and none over a picture."""
+    for path in images:
+        if os.path.isdir(path):
+            misuse(f"{path} is a directory: name pictures in it, as in {os.path.join(path, '*.jpeg')}", "IMAGE")
     folder = Path() if output is None else output
     if output is None or output.is_dir():
         targets = [folder / (os.path.basename(path) + SUFFIX) for path in images]

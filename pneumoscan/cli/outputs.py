@@ -32,6 +32,8 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
     for path in outputs:
         if path == STDOUT and sys.stdout.name == os.devnull:  # a stand-in
             misuse("standard output is closed", "-o")
+        if path != STDOUT and path.is_dir():
+            misuse(f"{path} is a directory: name a file in it, such as {path / 'scores.csv'}", "-o")
         default = Format.TABLE if sys.stdout.isatty() else Format.JSONL
         chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
         if chosen is None:

@@ -135,7 +135,7 @@ def write_page(
         if entry.heat is not None or entry.record.label == Label.PNEUMONIA
     ]
     notes += add_heat(heated, root, None if scanner is None else lambda: scanner, quiet)
-    if 0 < shown < len(entries):
+    if shown < len(entries) and any("image" in picture for picture in pictures):
         notes.append(f"Only the {shown:,} most urgent rows have their picture.")
     content = render(worklist, entries, pictures, facts=facts, notes=notes, linked_images=images == "link")
     return save_page(target, content, quiet)

@@ -1,12 +1,13 @@
 """`pneumoscan predict`: scan files and directories, write one record for each."""
 
+import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
@@ -162,7 +163,8 @@ def predict(
         records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
-            fail("nothing to scan: no pictures in " + ", ".join(paths or [str(files_from)]), Exit.NOTHING_TO_SCAN)
+            part = "" if shard is None else f" fall to part {shard}, or there are none"
+            fail(f"nothing to scan: no pictures in {', '.join(paths or [str(files_from)])}{part}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
@@ -287,7 +289,7 @@ def _to_do(
     with closing(PathSet()) as seen:
         for path in inputs:
             is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
-            if seen.add(path) and not is_own:
+            if seen.add(os.fspath(PurePath(path))) and not is_own:  # ./a is a, but x/../a may lead elsewhere
                 is_done = outputs.is_done(path, settings)
                 if is_done and not (drawing and drawing.lacks(path, *outputs.verdict(path))):
                     counts.done += 1

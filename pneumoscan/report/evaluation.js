@@ -18,6 +18,7 @@
   const sum = (counts) => counts.reduce((total, each) => total + each, 0);
   const [healthy, sick] = [sum(normal), sum(ill)];
   const START = recorded ?? 0.5;
+  for (const element of all(".of-recorded")) element.hidden = recorded === null;
   const Z = 1.959964; // as in pneumoscan/metrics.py
 
   // A share with its Wilson score interval (Wilson, JASA 1927).

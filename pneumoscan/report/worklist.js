@@ -269,7 +269,7 @@
     if (row.width) facts.push(fact("Original", `${row.width} × ${row.height} pixels`));
     if (row.bytes) facts.push(fact("File", `${Math.ceil(row.bytes / 1024).toLocaleString("en")} KiB`));
     if (row.modified) facts.push(fact("Modified", `${row.modified.slice(0, 16).replace("T", " ")} UTC`));
-    if (row.outlier_score !== undefined) facts.push(fact("Unfamiliarity", row.outlier_score.toFixed(3)));
+    if (row.outlier_score !== undefined) facts.push(fact("Outlier score", row.outlier_score.toFixed(3)));
     facts.push(fact("Threshold", percent(row.threshold)));
     if (run) facts.push(fact("Model", run.model));
     byId("view-facts").replaceChildren(...facts);
