@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pneumoscan.cli import app
-from pneumoscan.cli.validate import LONGEST, PIECE, SHOWN, check
+from pneumoscan.cli.validate import LONGEST, SHOWN, check
 from pneumoscan.formats import ENCODINGS, Format
+from pneumoscan.reading import PIECE
 from pneumoscan.records import Record
 from pneumoscan.sinks import open_sink
 from tests.test_schema import FAILED, ILL, RECORDS, plain

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from pneumoscan.cli.exits import Exit, fail, misuse
-from pneumoscan.cli.validate import rows
 from pneumoscan.formats import SUFFIXES, Format
 from pneumoscan.ledger import temporary_database
+from pneumoscan.reading import rows
 from pneumoscan.records import Record
 from pneumoscan.schema import problems
 
