@@ -66,6 +66,10 @@ def finish(process: ForkServerProcess) -> int | None:
     return process.exitcode
 
 
+def size(place: Path) -> int:
+    return place.stat().st_size if place.exists() else 0
+
+
 @pytest.mark.parametrize("format", [Format.CSV, Format.JSONL])
 @pytest.mark.usefixtures("folder")
 def test_a_run_killed_at_any_instant_and_resumed_gives_the_file_of_an_undisturbed_one(
@@ -80,6 +84,7 @@ def test_a_run_killed_at_any_instant_and_resumed_gives_the_file_of_an_undisturbe
     assert finish(start("-o", str(output), "--threshold", "0.1")) == Exit.INPUT_ERRORS
     older = output.read_bytes()
     assert older != undisturbed
+    place = growing_place(output, format)
     instants = random.Random(20)
     cut_short = 0
     for _ in range(KILLS):
@@ -89,12 +94,16 @@ def test_a_run_killed_at_any_instant_and_resumed_gives_the_file_of_an_undisturbe
         arguments = ["-o", str(output)]
         for _ in range(instants.choice([1, 1, 2])):
             process = start(*arguments)
-            time.sleep(instants.uniform(0, duration))
+            instant, growth = instants.uniform(0, duration), instants.uniform(0, len(undisturbed))
+            if instants.random() < 0.5:
+                time.sleep(instant)
+            else:  # however long that takes on a machine that has other work
+                while process.is_alive() and size(place) < growth:
+                    time.sleep(0.0005)
             process.kill()
             assert finish(process) in (-9, Exit.INPUT_ERRORS)
             arguments = ["-o", str(output), "--resume"]
-        place = growing_place(output, format)
-        cut_short += 0 < (place.stat().st_size if place.exists() else 0) < len(undisturbed)
+        cut_short += 0 < size(place) < len(undisturbed)
         assert finish(start(*arguments)) == Exit.INPUT_ERRORS
         assert output.read_bytes() == undisturbed
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in", output.name]

@@ -142,9 +142,6 @@ def predict(
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)
-    inputs = _inputs(
-        paths or [], files_from, null, selection, counts, lambda folder: outputs.forget_failure(folder)
-    )  # by when that is called, outputs are open
     formats = chosen_formats(output or [STDOUT], format)
     if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
         misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
@@ -156,6 +153,7 @@ def predict(
     stop = StopSignal()
     begun = time.monotonic()
     with Outputs(formats, resume=resume) as outputs:
+        inputs = _inputs(paths or [], files_from, null, selection, counts, outputs.forget_failure)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
