@@ -144,8 +144,8 @@ class Gpus:
         Raises:
             Exception: whatever ONNX Runtime raises; its errors share no base class.
         """
-        filled = {name: _fill(array) for name, array in inputs.items()}
         count = len(next(iter(inputs.values())))
+        filled = {name: runtime.filled(array, 1 << (count - 1).bit_length()) for name, array in inputs.items()}
         session = None
         while session is None:  # a retired one
             number, binding = self._free.get()
@@ -188,9 +188,3 @@ def _run(
     finally:  # gives back memory on the GPU, which the halves of a batch that failed need
         binding.clear_binding_inputs()
         binding.clear_binding_outputs()
-
-
-def _fill(array: NDArray[Any]) -> NDArray[Any]:
-    """An array [N, …] with zeros after it, so that N is a power of two."""
-    missing = (1 << (len(array) - 1).bit_length()) - len(array)
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array

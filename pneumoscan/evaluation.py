@@ -204,7 +204,7 @@ def _shares(cases: Cases, positive: BoolArray, unscored: int) -> dict[str, Figur
 
 
 def _flagged(cases: Cases, cut: _Cut) -> dict[str, Figure]:
-    """The share of wrong verdicts that were flagged; another threshold than the recorded one moves the flags too."""
+    """The share of wrong verdicts that were flagged, where verdicts are those recorded: others may get other flags."""
     wrong = cases.truth != cut.positive
     if np.array_equal(cut.positive, cases.verdicts):
         return {"errors_flagged": _share(cases.review, wrong, "wrong verdicts")}

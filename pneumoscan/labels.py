@@ -120,16 +120,15 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
             except LabelError as error:
                 wrong.append(f"{source}, line {rows.line_num}: {error}")
     if wrong:
-        more = [f"and {len(wrong) - TOLD:,} more lines"] if len(wrong) > TOLD else []
+        more = [f"{len(wrong):,} lines are wrong"] if len(wrong) > TOLD else []
         raise LabelError("; ".join(wrong[:TOLD] + more))
     return found
 
 
 def _check_header(columns: Sequence[str], source: str) -> None:
     if not {"path", "label"} <= set(columns):
-        has = f"the columns {', '.join(columns)}" if columns else "no columns"
-        message = f"{source} needs the columns path and label, and may have subtype and group; it has {has}"
-        raise LabelError(textwrap.shorten(message, 500, placeholder=" …"))
+        has = textwrap.shorten(f"the columns {', '.join(columns)}", 300, placeholder=" …") if columns else "no columns"
+        raise LabelError(f"{source} needs the columns path and label, and may have subtype and group; it has {has}")
     for name in columns:
         if name in ("path", "label", "subtype", "group") and columns.count(name) > 1:
             raise LabelError(f"{source} has several columns {name}")
@@ -137,7 +136,7 @@ def _check_header(columns: Sequence[str], source: str) -> None:
 
 def _from_row(row: Mapping[str | None, Any], path: str) -> Labelled | None:
     """What a row says; None if it has no label."""
-    if None in row:
+    if any(row.get(None, ())):
         raise LabelError("there are more fields than columns; a path with a comma needs quotes")
     if not row["path"]:
         raise LabelError("the path is empty")
@@ -147,7 +146,7 @@ def _from_row(row: Mapping[str | None, Any], path: str) -> Labelled | None:
     if word not in _WORDS:
         raise LabelError(f"label {row['label']!r} is none of {', '.join(_WORDS)}")
     label, subtype = _WORDS[word]
-    if kind:
+    if kind not in ("", word):
         named = _WORDS.get(kind, (None, None))[1]
         if named is None:
             raise LabelError(f"subtype {row['subtype']!r} is none of bacterial, viral")

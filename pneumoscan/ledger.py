@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
-from pneumoscan.records import Label, Status, timestamp
+from pneumoscan.records import Status, timestamp
 
 try:
     import fcntl
@@ -129,6 +129,13 @@ class Settings(NamedTuple):
     max_pixels: int
 
 
+class Verdict(NamedTuple):
+    """What a results file says of an input: the label, null or empty without one, and whether it is for review."""
+
+    label: str | None
+    review: bool
+
+
 class Ledger:
     """Which inputs a results file (CSV or JSON Lines) holds, and where in it their records lie.
 
@@ -164,8 +171,8 @@ class Ledger:
             self.close()
             raise
 
-    def is_done(self, path: str, settings: Settings) -> bool:
-        """Whether an input needs no scan: its record is no error, and would be the same with these settings.
+    def done(self, path: str, settings: Settings) -> Verdict | None:
+        """What the file says of an input that needs no scan: its record is no error, and would be the same.
 
         An input that cannot be looked at any more is done if it has a record that is no error.
         """
@@ -175,14 +182,9 @@ class Ledger:
             status = os.stat(path)
             same = " AND bytes = ? AND modified = ? AND model_sha256 = ? AND threshold = ? AND width * height <= ?"
             values += [status.st_size, timestamp(status.st_mtime_ns), *settings]
-        query = f"SELECT 1 FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
-        return self._database.execute(query, values).fetchone() is not None
-
-    def verdict(self, path: str) -> tuple[Label | None, bool]:
-        """Label of an input, and whether it is for review, as the file says; the file must know it."""
-        query = "SELECT label, review FROM record WHERE path = ?"
-        label, review = self._database.execute(query, [os.fsencode(path)]).fetchone()
-        return label and Label(label), bool(review)
+        query = f"SELECT label, review FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
+        found = self._database.execute(query, values).fetchone()
+        return found and Verdict(*found)
 
     def knows(self, path: str) -> bool:
         """Whether the file has a record of an input, whatever it says."""

@@ -6,6 +6,10 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 # Nothing may leave the machine. ONNX Runtime reads this when it is imported, and would report to its makers otherwise.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -20,6 +24,7 @@ __all__ = [
     "Providers",
     "available_cores",
     "cuda_obstacle",
+    "filled",
     "find_gpus",
     "missing_cuda_library",
     "onnxruntime",
@@ -57,6 +62,12 @@ def start_session(content: bytes, providers: Providers, threads: int = 1) -> onn
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Without the last argument, a failing GPU would later be replaced by the CPU in silence.
     return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+
+
+def filled(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """An array [N, …] with zeros after it, so that N is `count`, which is no less."""
+    missing = count - len(array)
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
 
 
 def available_cores() -> int:

@@ -109,8 +109,7 @@ class Scanner:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
         self.threshold = self.model.card.threshold if threshold is None else threshold
-        self._batch_size = batch_size or self.model.batch_size
-        self._largest_batch = self._filled(self._batch_size)
+        self._batch_size = self._largest_batch = batch_size or self.model.batch_size
         self._may_be_smaller = batch_size is None
         self._workers = workers or available_cores()
         self._network = Semaphore(self.model.in_flight)
@@ -194,13 +193,11 @@ class Scanner:
         return [seen.record for seen in self._see(batch, heatmaps=False)]
 
     def _see(self, batch: list[Input], heatmaps: bool = True) -> list[Seen]:
-        pictures = [each.result.pixels for each in batch if isinstance(each.result, Picture)]
+        pictures = [each.result for each in batch if isinstance(each.result, Picture)]
         scores: Iterator[Score | str] = iter(())
         if pictures:
-            images = np.zeros((self._filled(len(pictures)), *pictures[0].shape), np.uint8)
-            np.stack(pictures, out=images[: len(pictures)])
             with self._network:
-                scores = iter(self._predict(images, heatmaps))
+                scores = iter(self._predict(np.stack([picture.pixels for picture in pictures]), heatmaps))
         seen = []
         for each in batch:
             if isinstance(each.result, DecodeError):
@@ -229,10 +226,6 @@ class Scanner:
         if not isinstance(score, Score):
             return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)
         return verdict(new, score, self.model.card, self.threshold)
-
-    def _filled(self, pictures: int) -> int:
-        """How many pictures, blank ones among them, a run of so many is filled up to, for the same scores anywhere."""
-        return -(-pictures // self.model.batch_step) * self.model.batch_step
 
     def _predict(self, images: NDArray[np.uint8], heatmaps: bool) -> list[Score | str]:
         """One prediction, or the sentence why there is none, for each picture.

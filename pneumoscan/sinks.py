@@ -71,7 +71,7 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
 
 def is_file(target: Path) -> bool:
     """Whether an output is, or would become, a regular file; a pipe, a device or an inherited descriptor is not."""
-    return not _INHERITED.fullmatch(os.fspath(target)) and (target.is_file() or not target.exists())
+    return not _INHERITED.fullmatch(os.fspath(target)) and (os.path.isfile(target) or not os.path.exists(target))
 
 
 _INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice
+from pathlib import PurePath
 from typing import BinaryIO, NamedTuple
 
 PICTURES = ("*.jpeg", "*.jpg", "*.png")
@@ -92,6 +93,14 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def plain(path: str) -> str:
+    """A path without what does not matter in it, `.` and doubled separators; `..` does where there are links.
+
+    A separator at its end stays: it says that this is a directory.
+    """
+    return os.fspath(PurePath(path)) + os.sep * path.endswith((os.sep, f"{os.sep}."))
+
+
 def find_files(
     paths: Iterable[str | os.PathLike[str]],
     selection: Selection = DEFAULT,
@@ -114,7 +123,7 @@ def find_files(
     for path in (os.fspath(path) for path in paths):
         found = _walk(path, selection, listed) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
-            if selection.shard is None or _is_in_shard(entry.relative or path, *selection.shard):
+            if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
 
 

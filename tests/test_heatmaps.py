@@ -216,6 +216,38 @@ class TestPredict:
         assert predict(*going_on).returncode == 0
         assert pictures(tmp_path / "out") == {"x/a.png.png"}
 
+    def test_that_goes_on_asks_the_last_record_of_a_picture_whether_it_wants_one(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        path = flat("x/a.png", 20)
+        predict("x", "-o", "out.jsonl")
+        healthy = (tmp_path / "out.jsonl").read_text()
+        flat("x/a.png", 204)
+        os.utime(path, ns=(10**18, 10**18))
+        predict("x", "-o", "out.jsonl")
+        (tmp_path / "out.jsonl").write_text(healthy + (tmp_path / "out.jsonl").read_text())
+        assert predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out").returncode == 0
+        assert pictures(tmp_path / "out") == {"x/a.png.png"}
+
+    def test_that_goes_on_leaves_alone_what_cannot_be_read_now(
+        self, predict: Predict, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = flat("x/a.png", 204)
+        drawing = Heatmaps(tmp_path / "out", "positive", [])
+        assert drawing.lacks(str(path), Label.PNEUMONIA, False)
+        monkeypatch.setattr("pneumoscan.cli.heatmaps.os.access", lambda path, mode: False)  # chmod stops no root
+        assert not drawing.lacks(str(path), Label.PNEUMONIA, False)
+
+    def test_that_goes_on_with_a_label_that_is_none_draws_nothing_of_it(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 204)
+        predict("x", "-o", "out.jsonl")
+        text = (tmp_path / "out.jsonl").read_text()
+        (tmp_path / "out.jsonl").write_text(text.replace('"PNEUMONIA"', '"ill"'))
+        result = predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
+        assert (result.returncode, result.stderr, pictures(tmp_path / "out")) == (0, "", set())
+
     def test_that_goes_on_keeps_the_record_of_a_vanished_picture_that_has_no_overlay(
         self, predict: Predict, flat: Flat, tmp_path: Path
     ) -> None:

@@ -132,7 +132,24 @@ class TestCsv:
         with pytest.raises(LabelError) as told:
             read_labels(table(tmp_path, "path,label\n" + rows))
         assert re.findall(r"line (\d+): label 'healthy'", str(told.value)) == ["2", "4", "6"]
-        assert str(told.value).endswith("; and 2 more lines")
+        assert str(told.value).endswith("; 5 lines are wrong")
+
+    def test_with_a_few_mistakes_tells_them_all(self, tmp_path: Path) -> None:
+        with pytest.raises(LabelError) as told:
+            read_labels(table(tmp_path, "path,label\na,x\nb,y\nc,z\n"))
+        assert re.findall(r"line (\d+): label '.'", str(told.value)) == ["2", "3", "4"]
+        assert "lines are wrong" not in str(told.value)
+
+    def test_with_many_columns_that_are_others_names_some(self, tmp_path: Path) -> None:
+        with pytest.raises(LabelError) as told:
+            read_labels(table(tmp_path, ",".join(f"column {number}" for number in range(999)) + "\n"))
+        assert "it has the columns column 0, column 1" in str(told.value)
+        assert len(str(told.value)) < 600
+
+    @pytest.mark.parametrize("row", ["a.jpg,normal,normal", "a.jpg,normal,,", "a.jpg,normal,,,"])
+    def test_may_say_the_label_twice_and_end_rows_with_empty_fields(self, tmp_path: Path, row: str) -> None:
+        ((each,), _) = read_labels(table(tmp_path, f"path,label,subtype\n{row}\n"))
+        assert (each.label, each.subtype) == (Label.NORMAL, None)
 
     def test_may_say_of_a_subtype_twice_what_it_is(self, tmp_path: Path) -> None:
         ((each,), _) = read_labels(table(tmp_path, "path,label,subtype\na.jpg,viral,Virus\n"))

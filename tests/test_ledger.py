@@ -126,7 +126,7 @@ class TestALedger:
 
     def done(self, tmp_path: Path, record: Record, **settings: Any) -> bool:
         with closing(kept(tmp_path / "out", record)) as ledger:
-            return ledger.is_done(str(tmp_path / "a.jpg"), SETTINGS._replace(**settings))
+            return ledger.done(str(tmp_path / "a.jpg"), SETTINGS._replace(**settings)) is not None
 
     def test_calls_an_input_done_that_is_as_it_was(self, tmp_path: Path, record: Record) -> None:
         assert self.done(tmp_path, record)

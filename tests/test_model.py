@@ -30,6 +30,26 @@ class TestAModel:
         )
         assert prediction.outlier_scores == pytest.approx(np.array([0, 0.2, 1]), abs=1e-6)
 
+    @pytest.mark.parametrize(("pictures", "run"), [(0, 0), (1, 4), (3, 4), (4, 4), (5, 8), (64, 64)])
+    def test_fills_up_what_a_cpu_runs_to_a_multiple_of_four_and_answers_for_the_pictures_alone(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, pictures: int, run: int
+    ) -> None:
+        model = Model(tiny_model, "cpu")
+        session, sizes = model._session, []
+
+        class Watched:
+            def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> object:
+                sizes.append(len(inputs["images"]))
+                return session.run(names, inputs)
+
+        monkeypatch.setattr(model, "_session", Watched())
+        prediction = model.predict(np.full((pictures, SIZE, SIZE), 51, np.uint8), heatmaps=True)
+        assert sizes == [run]
+        assert prediction.outlier_scores is not None and prediction.heatmaps is not None
+        assert prediction.probabilities == pytest.approx(np.tile([0.8, 0.15, 0.05], (pictures, 1)), abs=1e-6)
+        assert prediction.outlier_scores == pytest.approx(np.full(pictures, 0.2), abs=1e-6)
+        assert prediction.heatmaps.shape == (pictures, SIZE, SIZE)
+
     def test_runs_each_call_on_as_many_cores_as_it_is_told_and_asks_for_a_call_on_each_core_that_is_left(
         self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -225,10 +225,18 @@ class TestWhatIsScanned:
     def test_is_everything_once_but_what_a_link_may_lead_elsewhere(
         self, scanned: Callable[..., list[str]], flat: Flat, tmp_path: Path
     ) -> None:
-        flat("other/c.png", 20)
+        flat("other/a.png", 20)
         (tmp_path / "other" / "deep").mkdir()
         (tmp_path / "in" / "link").symlink_to(tmp_path / "other" / "deep")
-        assert scanned("in/sub/c.png", "in/link/../c.png") == ["in/sub/c.png", "in/link/../c.png"]
+        assert scanned("in/a.png", "in/link/../a.png") == ["in/a.png", "in/link/../a.png"]
+
+    def test_is_told_apart_from_a_folder_of_its_name(self, scanned: Callable[..., list[str]]) -> None:
+        assert scanned("in/a.png/", "in/a.png/.", "in/a.png", "in/./a.png") == ["in/a.png/", "in/a.png"]
+
+    def test_is_in_one_shard_however_it_is_spelt(self, scanned: Callable[..., list[str]]) -> None:
+        both = ("in/a.png", "./in/a.png", "in//b.png", "in/b.png")
+        parts = [scanned(*both, "--shard", f"{k}/3") for k in (1, 2, 3)]
+        assert sorted(chain.from_iterable(parts)) == ["in//b.png", "in/a.png"]
 
     def test_is_no_picture_above_the_limit(self, predict: Run, flat: Flat) -> None:
         (record,) = lines(predict(flat("a.png", 51), "--max-pixels", 1199).stdout)
@@ -357,6 +365,12 @@ class TestExitCode:
         assert not (tmp_path / "o.csv").exists()
         assert (tmp_path / "older.jsonl").read_text() == "older"
 
+    def test_is_2_when_an_output_has_a_name_that_no_file_can_have(self, predict: Run, flat: Flat) -> None:
+        result = predict(flat("a.png", 51), "-o", f"{'x' * 300}.csv")
+        assert (result.returncode, result.stdout) == (Exit.USAGE, "")
+        assert "File name too long" in result.stderr
+        assert "Traceback" not in result.stderr
+
     def test_is_3_when_there_is_nothing_to_scan_and_older_output_stays(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()
         (tmp_path / "o.jsonl").write_text("older")
@@ -436,6 +450,20 @@ class TestInterruption:
         assert process.communicate(timeout=30)[0] == sent
         assert process.returncode == Exit.TERMINATED
         assert (tmp_path / "older.json").read_text() == "older"
+
+    @pytest.mark.parametrize(("options", "hint"), [([], ""), (["--resume"], "; to go on, give the same command with")])
+    def test_before_the_first_record_gives_no_hint_to_go_on_with_what_is_older(
+        self, tmp_path: Path, tiny_model: Path, options: list[str], hint: str
+    ) -> None:
+        (tmp_path / "older.jsonl").touch()
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu", *options]
+        command += ["--files-from", "-", "-o", tmp_path / "older.jsonl"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        _wait_for((tmp_path / ".older.jsonl.lock").exists)
+        process.send_signal(signal.SIGTERM)
+        told = process.communicate(timeout=30)[1]
+        assert f"Stopped by SIGTERM before the end{hint}" in told
+        assert ("--resume" in told) == bool(options)
 
     def test_by_a_list_that_cannot_be_read_completes_what_is_sent_and_leaves_older_files(
         self, predict: Run, tmp_path: Path
@@ -518,6 +546,44 @@ class TestInterruption:
         assert "cannot write -: No space left on device" in result.stderr
         assert "Traceback" not in result.stderr
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_of_all_outputs_by_a_full_disk_is_no_end_for_the_page(
+        self, predict: Run, many: Many, tmp_path: Path
+    ) -> None:
+        result = predict(many(6), "-o", "/dev/full", "-f", "jsonl", "--report", tmp_path / "r.html")
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert "\n6 scanned: " in result.stderr
+        assert "Stopped" not in result.stderr
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+    def test_of_one_output_by_a_full_disk_is_no_end_for_the_other(
+        self, predict: Run, many: Many, tmp_path: Path
+    ) -> None:
+        result = predict(many(6), "-o", "/dev/full", "-f", "jsonl", "-o", tmp_path / "o.csv")
+        assert result.returncode == Exit.INPUT_ERRORS
+        assert "\n6 scanned: " in result.stderr
+        assert "Stopped" not in result.stderr
+
+    def test_by_a_reader_who_has_seen_enough_speaks_of_no_stop(self, many: Many, tiny_model: Path) -> None:
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu", many(5000)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None and process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            told = process.stderr.read()
+        assert (process.returncode, " scanned" in told, "Stopped" in told) == (Exit.OK, True, False)
+
+    def test_of_standard_output_alone_by_a_signal_gives_no_hint(self, many: Many, tiny_model: Path) -> None:
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        with subprocess.Popen(
+            [*command, many(5000)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            _, told = process.communicate(timeout=60)
+        assert "\nStopped by SIGTERM before the end.\n" in told
+
     @pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
     def test_by_a_full_disk_counts_what_is_in_the_file_and_says_how_to_go_on(
         self, predict: Run, many: Many, tmp_path: Path, name: str
@@ -583,9 +649,9 @@ class TestInterruption:
     def test_of_warnings_by_their_reader_stops_nothing(
         self, run: Run, many: Many, tmp_path: Path, unheard: int
     ) -> None:
-        model = write_model(tmp_path / "m.onnx", fails_above=1)
-        result = run("predict", "--model", model, "--device", "cpu", "--batch-size", 2, many(4), **to(unheard))
-        assert [record["status"] for record in lines(result.stdout)] == ["ok"] * 4
+        model = write_model(tmp_path / "m.onnx", fails_above=4)
+        result = run("predict", "--model", model, "--device", "cpu", "--batch-size", 8, many(8), **to(unheard))
+        assert [record["status"] for record in lines(result.stdout)] == ["ok"] * 8
         assert result.returncode == Exit.OK
 
 

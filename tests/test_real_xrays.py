@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
-from pneumoscan.model import Model
+from pneumoscan.model import Model, Prediction
 
 MOST_WRONG = {"accurate": 1, "fast": 2}
 """Of the 16 demo pictures; the README says so."""
@@ -55,6 +55,21 @@ def test_a_picture_gets_the_same_record_to_the_last_digit_alone_and_in_any_batch
     model: str, demo_images: list[Path], records: list[Record], batch_size: int, workers: int
 ) -> None:
     scanner = Scanner(model, device="cpu", batch_size=batch_size, workers=workers)
+    assert list(scanner.scan(demo_images)) == records
+
+
+def test_a_picture_keeps_its_record_to_the_last_digit_when_its_batch_fails(
+    model: str, demo_images: list[Path], records: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanner = Scanner(model, device="cpu", batch_size=6)
+    predict = scanner.model.predict
+
+    def failing(images: np.ndarray, **options: bool) -> Prediction:
+        if len(images) > 3:
+            raise RuntimeError("no memory")
+        return predict(images, **options)
+
+    monkeypatch.setattr(scanner.model, "predict", failing)
     assert list(scanner.scan(demo_images)) == records
 
 

@@ -91,9 +91,9 @@ class Heatmaps:
         """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
         return _lies_in(path, self._root)
 
-    def lacks(self, path: str, label: Label | None, review: bool) -> bool:
-        """Whether a picture that got this verdict has no overlay, though it is to get one, and is still there."""
-        is_wanted = self._wants(label, review) and os.path.exists(path)
+    def lacks(self, path: str, label: str | None, review: bool) -> bool:
+        """Whether a picture that got this verdict has no overlay, though it is to get one and can be read."""
+        is_wanted = self._wants(label, review) and os.access(path, os.R_OK)
         return is_wanted and not os.path.isfile(self._folder / mirrored(path))
 
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> Generator[Record]:
@@ -119,10 +119,10 @@ class Heatmaps:
             while waiting:
                 yield self._finished(*waiting.popleft())
 
-    def _wants(self, label: Label | None, review: bool) -> bool:
+    def _wants(self, label: str | None, review: bool) -> bool:
         if self._which == "all":
-            return label is not None  # of the others the model may not judge
-        return review if self._which == "review" else label is Label.PNEUMONIA
+            return bool(label)  # of the others the model may not judge
+        return review if self._which == "review" else label == Label.PNEUMONIA
 
     def _draw(
         self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int

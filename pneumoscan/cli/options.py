@@ -57,7 +57,9 @@ Threshold = Annotated[
 BatchSize = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Pictures per run of the network; a CPU takes fours. Unless given: chosen.", rich_help_panel=ENGINE
+        min=1,
+        help="Pictures per run of the network, filled up on a CPU to a multiple of 4. Unless given: chosen.",
+        rich_help_panel=ENGINE,
     ),
 ]
 Workers = Annotated[

@@ -13,8 +13,8 @@ import typer
 from pneumoscan.atomic import growing_place
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse
 from pneumoscan.formats import SUFFIXES, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
-from pneumoscan.records import Label, Record
+from pneumoscan.ledger import InUseError, Ledger, Lock, Settings, Verdict
+from pneumoscan.records import Record
 from pneumoscan.sinks import Sink, is_file, open_sink
 from pneumoscan.sources import is_picture
 
@@ -32,13 +32,13 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
     for path in outputs:
         if path == STDOUT and sys.stdout.name == os.devnull:  # a stand-in
             misuse("standard output is closed", "-o")
-        if path != STDOUT and path.is_dir():
+        if path != STDOUT and os.path.isdir(path):
             misuse(f"{path} is a directory: name a file in it, such as {path / 'scores.csv'}", "-o")
         default = Format.TABLE if sys.stdout.isatty() else Format.JSONL
         chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
         if chosen is None:
             misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
-        if path != STDOUT and not path.absolute().parent.is_dir():
+        if path != STDOUT and not os.path.isdir(path.absolute().parent):
             misuse(f"{path}: there is no directory {path.parent}", "-o")
         if path != STDOUT and is_picture(path):
             misuse(f"{path} is a picture, which would be lost: name a file for the results", "-o")
@@ -73,6 +73,7 @@ class Outputs:
         self._held = ExitStack()  # locks, then ledgers
         self._ledgers: dict[Path, Ledger] = {}
         self._sinks: dict[Path, Sink] = {}
+        self._files_are_open = False
         try:
             self._prepare(resume)
         except BaseException:
@@ -83,7 +84,6 @@ class Outputs:
         formats = self._formats
         files = {path: Path(os.path.realpath(path)) for path in formats if path != STDOUT and is_file(path)}
         self._files = files
-        self._places = {os.fspath(file) for file in files.values()}
         self._names = {path.name for path in (*files, *files.values())}
         for path, file in files.items():
             try:
@@ -115,16 +115,14 @@ class Outputs:
 
     @property
     def can_be_resumed(self) -> bool:
-        """Whether a later run can go on with the outputs: there are files, and all of formats that can be."""
-        return bool(self._files) and all(self._formats[path] in RESUMABLE for path in self._files)
+        """Whether a later run can go on with this one: there are files, of formats that can be, with its records."""
+        has_written = bool(self._ledgers) or self._files_are_open
+        return bool(self._files) and has_written and all(self._formats[path] in RESUMABLE for path in self._files)
 
-    def is_done(self, path: str, settings: Settings) -> bool:
-        """Whether every output that is gone on with has this input's record already."""
-        return bool(self._ledgers) and all(ledger.is_done(path, settings) for ledger in self._ledgers.values())
-
-    def verdict(self, path: str) -> tuple[Label | None, bool]:
-        """Label of an input that is done, and whether it is for review."""
-        return next(iter(self._ledgers.values())).verdict(path)
+    def done(self, path: str, settings: Settings) -> Verdict | None:
+        """What earlier runs said of an input that needs no scan, since every output that is gone on with has it."""
+        found = [ledger.done(path, settings) for ledger in self._ledgers.values()]
+        return found[0] if found and None not in found else None
 
     def forget_failure(self, folder: str) -> None:
         """Drops the record of earlier runs that this folder could not be read, since now it could."""
@@ -133,7 +131,7 @@ class Outputs:
 
     def owns(self, path: str) -> bool:
         """Whether an input is one of the outputs."""
-        return os.path.basename(path) in self._names and os.path.realpath(path) in self._places
+        return os.path.basename(path) in self._names and Path(os.path.realpath(path)) in self._files.values()
 
     def open(self, *, only_stdout: bool = False) -> None:
         """Opens every output, or standard output alone, where nothing can be lost or waited for.
@@ -141,6 +139,7 @@ class Outputs:
         Raises:
             typer.Exit: one cannot be written.
         """
+        self._files_are_open = not only_stdout
         for path, format in self._formats.items():
             if only_stdout and path != STDOUT:
                 continue

@@ -1,13 +1,12 @@
 """`pneumoscan predict`: scan files and directories, write one record for each."""
 
-import os
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import chain
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
@@ -38,7 +37,7 @@ from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import PICTURES, Selection, find_files, read_list
+from pneumoscan.sources import PICTURES, Selection, find_files, plain, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -151,6 +150,7 @@ def predict(
     drawing = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
     configure_messages(quiet)
     stop = StopSignal()
+    is_cut = False
     begun = time.monotonic()
     with Outputs(formats, resume=resume) as outputs:
         inputs = _inputs(paths or [], files_from, null, selection, counts, outputs.forget_failure)
@@ -168,6 +168,7 @@ def predict(
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
             if not outputs and page is None:
+                is_cut = outputs.failed
                 break
             counts.add(record)
             if page is not None:
@@ -175,7 +176,7 @@ def predict(
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
-        if stop.number or (outputs.failed and not outputs):
+        if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
             tell(f"Stopped {why} before the end{how}.")
@@ -287,9 +288,9 @@ def _to_do(
     with closing(PathSet()) as seen:
         for path in inputs:
             is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
-            if seen.add(os.fspath(PurePath(path))) and not is_own:  # ./a is a, but x/../a may lead elsewhere
-                is_done = outputs.is_done(path, settings)
-                if is_done and not (drawing and drawing.lacks(path, *outputs.verdict(path))):
+            if seen.add(plain(path)) and not is_own:
+                done = outputs.done(path, settings)
+                if done and not (drawing and drawing.lacks(path, *done)):
                     counts.done += 1
                 else:
                     yield path

@@ -141,7 +141,7 @@ class _ToDo:
         state = state_of(path)
         if state is None or self._failed.get(path) == state or self._outputs.owns(path):
             return False
-        return not self._outputs.is_done(path, self._settings)
+        return self._outputs.done(path, self._settings) is None
 
     def begin(self, paths: Iterator[str]) -> Iterator[str]:
         """Passes on paths, and notes in which state they are before they are read."""
