@@ -80,7 +80,7 @@ class Model:
             threads: cores that one call of `predict` uses on a CPU.
 
         Raises:
-            ModelError: no such file, no ONNX, or not of the contract.
+            ModelError: no such file, no ONNX, not of the contract, or not of the digest recorded beside it.
             DeviceError: CUDA was asked for and does not run, or not on such a GPU.
             ValueError: there is no device of this name.
         """
@@ -88,9 +88,16 @@ class Model:
         self.path = models.find(model)
         content = _read(self.path)
         self.sha256 = hashlib.sha256(content).hexdigest()
+        recorded = models.recorded_digest(self.path)
+        if recorded not in (None, self.sha256):
+            raise ModelError(
+                f"the model {self.path} is damaged, or was replaced: {self.path.name}.sha256 beside it holds another "
+                "digest; install it again, or remove that file if the model is meant to be another"
+            )
         session, gpus = _start(content, wanted, threads)
         self._session = gpus or session
         self.device = "cuda" if gpus else "cpu"
+        self._is_vouched_for = recorded is not None or gpus is not None  # GPUs have told what they do otherwise
         self.batch_size = cuda.BATCH_SIZE if gpus else CPU_BATCH_SIZE
         self.in_flight = gpus.in_flight if gpus else max(1, runtime.available_cores() // threads)
         self.card = _check(session)
@@ -112,6 +119,22 @@ class Model:
         outputs = self._session.run(names, {"images": images})
         found = {name: output[:count] for name, output in zip(names, outputs, strict=True)}
         return Prediction(found["probabilities"], found.get("outlier_score"), found.get("heatmap"))
+
+    def check(self) -> None:
+        """Makes sure on a CPU that a model without a recorded digest scores its golden pictures as it must.
+
+        Raises:
+            ModelError: it does not.
+        """
+        difference = None
+        if not self._is_vouched_for:
+            with suppress(Exception):  # a card may hold anything there
+                difference = self.self_test()
+        if difference is not None and not difference <= devices.TOLERANCE:  # NaN is no smaller than anything
+            raise ModelError(
+                f"the model {self.path} is damaged: its golden pictures get other probabilities than they must, by up "
+                f"to {difference:.2g}; see: pneumoscan doctor"
+            )
 
     def self_test(self) -> float | None:
         """Largest difference between the probabilities of the card's golden pictures and those scored here.

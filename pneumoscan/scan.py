@@ -99,7 +99,7 @@ class Scanner:
             max_pixels: larger pictures become `too_large` errors.
 
         Raises:
-            ModelError: the model cannot be loaded.
+            ModelError: the model cannot be loaded, or is damaged.
             DeviceError: the device cannot run it.
             ValueError: a number out of its range.
         """
@@ -108,6 +108,7 @@ class Scanner:
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
+        self.model.check()
         self.threshold = self.model.card.threshold if threshold is None else threshold
         self._batch_size = self._largest_batch = batch_size or self.model.batch_size
         self._may_be_smaller = batch_size is None

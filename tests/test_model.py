@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from pneumoscan import models, runtime
+from pneumoscan import Scanner, models, runtime
 from pneumoscan.card import Card
 from pneumoscan.model import Device, DeviceError, Model, ModelError
 from tests.tiny_model import CARD, SIZE, write_model
@@ -20,6 +20,13 @@ from tests.tiny_model import CARD, SIZE, write_model
 
 def flat(*brightnesses: int) -> np.ndarray:
     return np.stack([np.full((SIZE, SIZE), brightness, np.uint8) for brightness in brightnesses])
+
+
+def white(*probabilities: float) -> dict[str, object]:
+    """A golden picture that must get these probabilities; right are 0, 0.75, 0.25."""
+    file = BytesIO()
+    Image.new("L", (SIZE, SIZE), 255).save(file, "PNG")
+    return {"png": base64.b64encode(file.getvalue()).decode(), "probabilities": probabilities}
 
 
 class TestAModel:
@@ -76,13 +83,41 @@ class TestAModel:
         assert model.device == "cpu"
 
     def test_finds_that_its_golden_pictures_score_otherwise(self, tmp_path: Path) -> None:
-        file = BytesIO()
-        Image.new("L", (SIZE, SIZE), 255).save(file, "PNG")
-        png = base64.b64encode(file.getvalue()).decode()
-        right = write_model(tmp_path / "right.onnx", golden=({"png": png, "probabilities": [0, 0.75, 0.25]},))
-        wrong = write_model(tmp_path / "wrong.onnx", golden=({"png": png, "probabilities": [0.5, 0.25, 0.25]},))
+        right = write_model(tmp_path / "right.onnx", golden=(white(0, 0.75, 0.25),))
+        wrong = write_model(tmp_path / "wrong.onnx", golden=(white(0.5, 0.25, 0.25),))
         assert Model(right, "cpu").self_test() < 1e-6
         assert Model(wrong, "cpu").self_test() == pytest.approx(0.5)
+
+    def test_whose_golden_pictures_score_otherwise_is_not_scanned_with(self, tmp_path: Path) -> None:
+        Scanner(write_model(tmp_path / "right.onnx", golden=(white(0, 0.75, 0.25),)), device="cpu")
+        for probabilities in ([0.02, 0.75, 0.23], [np.nan, 0.75, 0.25]):
+            path = write_model(tmp_path / "wrong.onnx", golden=(white(*probabilities),))
+            with pytest.raises(ModelError, match=r"wrong\.onnx is damaged: its golden pictures get other"):
+                Scanner(path, device="cpu")
+
+    @pytest.mark.parametrize("golden", [({"png": "x"},), "abc", ({"png": "", "probabilities": [0, 0, 1]},)])
+    def test_whose_golden_pictures_are_none_is_scanned_with(self, tmp_path: Path, golden: object) -> None:
+        Scanner(write_model(tmp_path / "m.onnx", golden=golden), device="cpu")
+
+    def test_of_its_recorded_digest_is_believed_without_a_test(self, tmp_path: Path) -> None:
+        path = write_model(tmp_path / "m.onnx", golden=(white(0.5, 0.25, 0.25),))
+        models.write_digest(path)
+        Scanner(path, device="cpu")
+
+    def test_of_another_than_its_recorded_digest_is_not_loaded(self, tmp_path: Path) -> None:
+        path = write_model(tmp_path / "m.onnx")
+        models.write_digest(path)
+        assert path.with_name("m.onnx.sha256").read_text() == f"{Model(path, 'cpu').sha256}  m.onnx\n"
+        data = path.read_bytes()
+        path.write_bytes(data.replace(b"1.2.3", b"1.2.4"))
+        with pytest.raises(ModelError, match=r"m\.onnx is damaged, or was replaced: m\.onnx\.sha256 .* another digest"):
+            Model(path, "cpu")
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+    def test_beside_a_digest_that_cannot_be_read_is_loaded(self, tmp_path: Path, content: bytes) -> None:
+        path = write_model(tmp_path / "m.onnx")
+        path.with_name("m.onnx.sha256").write_bytes(content)
+        assert Model(path, "cpu").card.name == "tiny"
 
     def test_without_golden_pictures_claims_no_self_test(self, tiny_model: Path) -> None:
         assert Model(tiny_model, "cpu").self_test() is None
@@ -93,6 +128,7 @@ def test_a_shipped_model_passes_its_self_test(name: str) -> None:
     model = Model(name, "cpu")
     assert model.card.golden
     assert model.self_test() < 1e-4
+    assert models.recorded_digest(model.path) == model.sha256
 
 
 def test_a_card_survives_the_file() -> None:

@@ -23,10 +23,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+BESIDE = ("model.onnx", "model.onnx.sha256", "CARD.md", "curves.png")
+
+
 def test_the_wheel_holds_the_scanner_with_its_model_and_nothing_else(built: Path) -> None:
     names = zipfile.ZipFile(next(built.glob("*.whl"))).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"pneumoscan"}
-    shown = {f"{name}/{file}" for name in models.names() for file in ("model.onnx", "CARD.md", "curves.png")}
+    shown = {f"{name}/{file}" for name in models.names() for file in BESIDE}
     assert {f"pneumoscan/models/{name}" for name in {*shown, "CHANGELOG.md"}} <= set(names)
     assert "pneumoscan/py.typed" in names
     parts = ("page.css", "page.js", "worklist.css", "worklist.html", "worklist.js")

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pneumoscan import models
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import COLUMNS
 from tests.tiny_model import write_model
@@ -400,6 +401,17 @@ class TestExitCode:
         result = run("predict", flat("a.png", 1), "--model", tmp_path / "m.onnx", "-o", tmp_path / "o.jsonl")
         assert result.returncode == Exit.UNAVAILABLE == 4
         assert result.stderr.startswith("pneumoscan: ")
+        assert (tmp_path / "o.jsonl").read_text() == "older"
+
+    def test_is_4_when_the_model_is_damaged_and_older_output_stays(self, run: Run, flat: Flat, tmp_path: Path) -> None:
+        data = bytearray(models.file_of("fast").read_bytes())
+        data[len(data) // 2] ^= 1  # somewhere in the weights
+        (tmp_path / "m.onnx").write_bytes(data)
+        (tmp_path / "m.onnx.sha256").write_bytes(models.file_of("fast").with_name("model.onnx.sha256").read_bytes())
+        (tmp_path / "o.jsonl").write_text("older")
+        result = run("predict", flat("a.png", 51), "-q", "--model", tmp_path / "m.onnx", "-o", tmp_path / "o.jsonl")
+        assert result.returncode == Exit.UNAVAILABLE
+        assert "m.onnx is damaged, or was replaced" in result.stderr
         assert (tmp_path / "o.jsonl").read_text() == "older"
 
     def test_is_4_when_cuda_is_asked_for_and_does_not_run(self, run: Run, flat: Flat, tiny_model: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from pneumoscan import models
 from pneumoscan.card import METADATA_KEY, Card
 from pneumoscan.decode import RESAMPLING
 from pneumoscan.metrics import Interval
@@ -128,6 +129,7 @@ def export(
             model = quantised(model, "probabilities", range_images)
             card = _write(model, card, _as_read(read, calibration, gate), images, partial)
         partial.replace(path)
+        models.write_digest(path)
     finally:
         partial.unlink(missing_ok=True)
     return card

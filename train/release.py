@@ -61,7 +61,7 @@ def release(
     audit: Path | None = None,
     comparison: Path | None = None,
 ) -> tuple[Card, Calibration]:
-    """Writes the model file, and `CARD.md` and `curves.png` beside it.
+    """Writes the model file, and its digest, `CARD.md` and `curves.png` beside it.
 
     Args:
         samples, pixels: what was trained on (see `train.fit.fit`).

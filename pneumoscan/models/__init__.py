@@ -1,4 +1,5 @@
-"""The shipped models: each lies in a folder here, whose name is the model's, as `model.onnx` with its `CARD.md`.
+"""The shipped models: each lies in a folder here, whose name is the model's, as `model.onnx` with its `CARD.md`, and
+with its digest in `model.onnx.sha256`.
 
 Owns their names. Knows nothing of what is in the files, so that listing names costs nothing.
 """
@@ -33,6 +34,21 @@ def find(model: str | os.PathLike[str] | None) -> Path:
     if model is None:
         return file_of(DEFAULT_MODEL)
     return file_of(model) if isinstance(model, str) and model in names() else Path(model)
+
+
+def write_digest(file: Path) -> None:
+    """Puts the digest of a model file beside it, as sha256sum does."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
+
+
+def recorded_digest(file: Path) -> str | None:
+    """The SHA-256, hexadecimal, that a model file has by what lies beside it; None where nothing does."""
+    try:
+        digest, *_ = file.with_name(f"{file.name}.sha256").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return None
+    return digest.lower()
 
 
 def first_of(digests: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import torch
 
-from pneumoscan import Scanner
+from pneumoscan import Scanner, models
 from pneumoscan.card import METADATA_KEY, Card
 from pneumoscan.metrics import Interval
 from pneumoscan.model import Model
@@ -137,7 +137,8 @@ class TestConvolutionsIn8Bits:
         model = Model(small[0], "cpu")
         assert model.card.to_json() == small[1].to_json()
         assert small[0].stat().st_size < 0.4 * exported[0].stat().st_size
-        assert list(small[0].parent.iterdir()) == [small[0]]
+        assert {path.name for path in small[0].parent.iterdir()} == {small[0].name, f"{small[0].name}.sha256"}
+        assert models.recorded_digest(small[0]) == model.sha256
 
     def test_score_nearly_as_those_in_float32_and_golden_pictures_as_the_file(
         self, small: Exported, exported: Exported, images: np.ndarray
