@@ -8,21 +8,19 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pneumoscan.model import DeviceError, ModelError
     from pneumoscan.records import Record
     from pneumoscan.scan import Scanner
 
 __version__ = "0.3.0"
-__all__ = ["Record", "Scanner", "__version__"]
+__all__ = ["DeviceError", "ModelError", "Record", "Scanner", "__version__"]
+_PLACES = {"DeviceError": "model", "ModelError": "model", "Record": "records", "Scanner": "scan"}
 
 
 def __getattr__(name: str) -> object:
     """Imports the engine on first use, so that `pneumoscan --help` need not load the inference library."""
-    if name == "Scanner":
-        from pneumoscan.scan import Scanner
+    if name in _PLACES:
+        from importlib import import_module
 
-        return Scanner
-    if name == "Record":
-        from pneumoscan.records import Record
-
-        return Record
+        return getattr(import_module(f"pneumoscan.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

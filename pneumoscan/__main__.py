@@ -20,6 +20,11 @@ def main() -> None:
         if isinstance(end.code, int) and end.code in STOPPED:
             _leave(end.code)
         raise
+    except FileNotFoundError as error:
+        if error.filename is not None or _has_folder():
+            raise
+        complain("the current directory is gone: go to another one")
+        sys.exit(Exit.USAGE)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -31,6 +36,14 @@ def main() -> None:
 
         complain(f"cannot keep temporary data in {tempfile.gettempdir()}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _leave(code: int) -> None:

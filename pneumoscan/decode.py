@@ -38,6 +38,9 @@ RESAMPLING = "bilinear"
 SHORTEST_HEADER = 256
 """Bytes below which a JPEG or PNG whose header fails is called truncated rather than corrupt."""
 
+LFS_POINTER = b"version https://git-lfs"
+"""What a file begins with that stands in for one in Git LFS."""
+
 _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (JPEG, JpegImageFile),
     (PNG, PngImageFile),
@@ -223,6 +226,10 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     for offset, signature, name in _UNSUPPORTED:
         if data.startswith(signature, offset):
             raise DecodeError(ErrorCode.UNSUPPORTED_FORMAT, f"{name} is not supported; convert it to JPEG or PNG")
+    if data.startswith(LFS_POINTER):
+        raise DecodeError(
+            ErrorCode.NOT_AN_IMAGE, "the file stands for a picture in Git LFS; get that with: git lfs pull"
+        )
     raise DecodeError(ErrorCode.NOT_AN_IMAGE, "the file is not a JPEG or PNG picture")
 
 

@@ -177,6 +177,8 @@ def _read_csv(file: BinaryIO) -> Iterator[Row]:
             raise TornTailError(number, start)
         if len(row) != len(COLUMNS):
             raise FormatError(f"{len(row)} columns instead of {len(COLUMNS)}", number)
+        if tuple(row) == COLUMNS:
+            raise FormatError("the line with the columns is there again: where files are joined, leave it out", number)
         values = {}
         for name, text in zip(COLUMNS, row, strict=True):
             try:

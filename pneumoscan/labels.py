@@ -110,7 +110,8 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
     first: dict[str, int] = {}
     with open(source, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         rows = csv.DictReader(file, restval="", strict=True)
-        _check_header(rows.fieldnames or (), source)
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        _check_header(rows.fieldnames, source)
         for row in rows:
             path = os.path.join(os.path.dirname(source), row["path"])
             try:
@@ -126,8 +127,11 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
 
 
 def _check_header(columns: Sequence[str], source: str) -> None:
+    if "model_sha256" in columns:  # they have a path and a label too, with which all would seem right
+        raise LabelError(f"{source} holds results of a scan, not labels: those tell what pictures really show")
     if not {"path", "label"} <= set(columns):
-        has = textwrap.shorten(f"the columns {', '.join(columns)}", 300, placeholder=" …") if columns else "no columns"
+        named = ", ".join(map(repr, columns))
+        has = textwrap.shorten(f"the columns {named}", 300, placeholder=" …") if columns else "no columns"
         raise LabelError(f"{source} needs the columns path and label, and may have subtype and group; it has {has}")
     for name in columns:
         if name in ("path", "label", "subtype", "group") and columns.count(name) > 1:

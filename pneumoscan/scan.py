@@ -103,8 +103,8 @@ class Scanner:
             DeviceError: the device cannot run it.
             ValueError: a number out of its range.
         """
-        if any(number is not None and number < 1 for number in (batch_size, workers)):
-            raise ValueError("batch_size and workers must be at least 1")
+        if any(number is not None and number < 1 for number in (batch_size, workers, max_pixels)):
+            raise ValueError("batch_size, workers and max_pixels must be at least 1")
         if threshold is not None and not 0 <= threshold <= 1:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
@@ -143,6 +143,8 @@ class Scanner:
         """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
+        if isinstance(paths, bytes):
+            raise TypeError("paths must be text or os.PathLike, not bytes; see os.fsdecode")
         stopped = Event()
         under_way: deque[Future[list[T]]] = deque()
         most = self._workers * (1 + BATCHES_AHEAD)

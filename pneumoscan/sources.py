@@ -82,6 +82,19 @@ class Selection:
 DEFAULT = Selection()
 
 
+@dataclass(slots=True)
+class PassedOver:
+    """What walks have not taken, besides what is hidden or excluded.
+
+    Attributes:
+        names: files with names that are not included.
+        links: symbolic links to directories.
+    """
+
+    names: int = 0
+    links: int = 0
+
+
 def is_picture(path: str | os.PathLike[str]) -> bool:
     """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes."""
     if not os.path.isfile(path):
@@ -105,6 +118,7 @@ def find_files(
     paths: Iterable[str | os.PathLike[str]],
     selection: Selection = DEFAULT,
     listed: Callable[[str], object] = lambda _: None,
+    passed_over: PassedOver | None = None,
 ) -> Iterator[str]:
     """Streams the files to scan: named files as they are, directories in the order of their names' raw bytes.
 
@@ -119,9 +133,11 @@ def find_files(
         paths: files and directories.
         selection: what to take of a directory.
         listed: called with each directory that could be listed, after what is in it.
+        passed_over: counts what is not taken.
     """
+    passed_over = passed_over or PassedOver()
     for path in (os.fspath(path) for path in paths):
-        found = _walk(path, selection, listed) if os.path.isdir(path) else [_Entry(path, "", False)]
+        found = _walk(path, selection, listed, passed_over) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
@@ -177,10 +193,12 @@ _Row = tuple[bytes, bool]
 """An entry's name, and whether it is a directory to be entered."""
 
 
-def _walk(root: str, selection: Selection, listed: Callable[[str], object]) -> Iterator[_Entry]:
+def _walk(
+    root: str, selection: Selection, listed: Callable[[str], object], passed_over: PassedOver
+) -> Iterator[_Entry]:
     """Depth first, with a stack of its own, since directories may be nested deeper than calls."""
     named = _Entry(root, "", True)
-    stack = [(named, _identity(root), _list(named, selection))]
+    stack = [(named, _identity(root), _list(named, selection, passed_over))]
     while stack:
         directory, _, entries = stack[-1]
         try:
@@ -198,7 +216,7 @@ def _walk(root: str, selection: Selection, listed: Callable[[str], object]) -> I
             # Only links make loops. Without them nothing is compared, since some file systems number files badly.
             identity = _identity(entry.path) if selection.follow_links else None
             if identity is None or all(identity != ancestor for _, ancestor, _ in stack):
-                stack.append((entry, identity, _list(entry, selection)))
+                stack.append((entry, identity, _list(entry, selection, passed_over)))
 
 
 def _identity(directory: str) -> tuple[int, int] | None:
@@ -209,19 +227,19 @@ def _identity(directory: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _list(directory: _Entry, selection: Selection) -> Iterator[_Entry]:
+def _list(directory: _Entry, selection: Selection, passed_over: PassedOver) -> Iterator[_Entry]:
     """What the selection takes of one directory, sorted.
 
     Raises:
         OSError: the directory cannot be listed.
     """
     prefix = directory.relative and directory.relative + "/"
-    for name, is_directory in _sorted(partial(_scan, directory.path, prefix, selection)):
+    for name, is_directory in _sorted(partial(_scan, directory.path, prefix, selection, passed_over)):
         text = os.fsdecode(name)
         yield _Entry(os.path.join(directory.path, text), prefix + text, is_directory)
 
 
-def _scan(path: str, prefix: str, selection: Selection) -> Generator[_Row]:
+def _scan(path: str, prefix: str, selection: Selection, passed_over: PassedOver) -> Generator[_Row]:
     with os.scandir(path) as found:
         for entry in found:
             relative = prefix + entry.name
@@ -234,8 +252,11 @@ def _scan(path: str, prefix: str, selection: Selection) -> Generator[_Row]:
             if is_directory:
                 if selection.recursive and (selection.follow_links or not is_link):
                     yield os.fsencode(entry.name), True
+                passed_over.links += selection.recursive and is_link and not selection.follow_links
             elif _matches(selection.include, entry.name, relative):
                 yield os.fsencode(entry.name), False
+            else:
+                passed_over.names += 1
 
 
 def _matches(globs: tuple[str, ...], name: str, relative: str) -> bool:

@@ -460,3 +460,10 @@ class TestReading:
 
         monkeypatch.setattr("builtins.open", fail)
         assert self.code_of(tmp_path / "x") is ErrorCode.IO_ERROR
+
+
+def test_what_stands_for_a_picture_in_git_lfs_says_so() -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+    with pytest.raises(DecodeError, match="stands for a picture in Git LFS; get that with: git lfs pull") as told:
+        decode(pointer, 8)
+    assert told.value.code is ErrorCode.NOT_AN_IMAGE

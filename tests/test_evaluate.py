@@ -133,6 +133,13 @@ class TestPredictions:
         code, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
         assert (code, "1 without a label, and left out\n  other.jpg\n" in stdout) == (Exit.OK, True)
 
+    @pytest.mark.parametrize("options", [[], ["--predictions", "out.csv"]])
+    def test_are_no_labels_by_which_all_would_seem_right(self, place: Path, options: list[str]) -> None:
+        write(place / "out.csv", *RECORDS)
+        code, stdout, stderr = evaluate("out.csv", *options)
+        assert (code, stdout) == (Exit.USAGE, "")
+        assert "out.csv holds results of a scan, not labels" in stderr
+
     def test_have_relative_paths_from_the_root_that_is_named(self, place: Path) -> None:
         (place / "elsewhere").mkdir()
         (place / "labels.csv").rename(place / "elsewhere" / "labels.csv")

@@ -98,6 +98,7 @@ class TestRefusals:
             (["a.png", "-o", "hard.png"], "is a picture that is to be explained"),
             (["a.png", "b.png", "-o", "new.png"], "which several pictures need"),
             (["a.png", "x/a.png"], "have the same name"),
+            (["a.png", "-o", "b.png"], "b.png is a picture, which would be lost"),
             (["x"], "x is a directory: name pictures in it, as in x/*.jpeg"),
             (["a.png", "-o", "sheet.jpg"], "neither a directory nor named .png"),
             (["a.png", "-o", "no/sheet.png"], "there is no directory no"),
@@ -114,6 +115,10 @@ class TestRefusals:
         assert message in " ".join(result.stderr.replace("│", " ").split())
         assert pngs(tmp_path) == ["a.png", "b.png", "hard.png", "link.png"]
         assert [(tmp_path / name).read_bytes() for name in ("a.png", "b.png", "x/a.png")] == before
+
+    def test_are_none_of_a_sheet_that_it_has_drawn_before(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("a.png", 204)
+        assert [explain("a.png", "-o", "sheet.png").returncode for _ in range(2)] == [0, 0]
 
     def test_of_a_model_that_is_missing(self, run: Explain, flat: Flat, tmp_path: Path) -> None:
         result = run("explain", "--model", tmp_path / "gone.onnx", flat("a.png", 9), cwd=tmp_path)

@@ -86,3 +86,9 @@ def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
 def test_json_is_never_written_with_what_json_does_not_have(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(replace(ILL, outlier_score=number))
+
+
+def test_csv_with_the_columns_in_the_middle_says_that_files_were_joined() -> None:
+    data = written(Format.CSV, ILL)
+    with pytest.raises(FormatError, match="line 3: the line with the columns is there again: where files are joined"):
+        rows(data + data, Format.CSV)

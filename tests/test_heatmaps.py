@@ -49,10 +49,21 @@ class TestThePlaceOfAnOverlay:
             ("../a.jpg", "@up/a.jpg.png"),
             ("@up/@a.jpg", "@@up/@@a.jpg.png"),
             ("a.jpg.png/b", "a.jpg.png@/b.png"),
+            ("x/" + 246 * "a", "x/" + 246 * "a" + ".png"),
         ],
     )
     def test_is_that_of_the_input(self, path: str, place: str) -> None:
         assert mirrored(path) == place
+
+    @pytest.mark.parametrize("letter", ["a", "ü", "\udcff"])
+    def test_of_a_name_that_leaves_no_room_for_more_is_a_shorter_one_of_its_own(self, letter: str) -> None:
+        longest = letter * (255 // len(os.fsencode(letter)))
+        places = {mirrored(longest), mirrored(longest[:-1] + "b")}
+        assert len(places) == 2
+        for place in places:
+            assert place.startswith(letter * 100 if letter != "\udcff" else "@")
+            assert place.endswith(".png")
+            assert len(os.fsencode(place)) <= 250
 
     @given(st.lists(PATHS, unique=True, min_size=2, max_size=30))
     def test_is_never_shared_and_never_a_folder_of_another(self, paths: list[str]) -> None:
@@ -247,6 +258,11 @@ class TestPredict:
         (tmp_path / "out.jsonl").write_text(text.replace('"PNEUMONIA"', '"ill"'))
         result = predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
         assert (result.returncode, result.stderr, pictures(tmp_path / "out")) == (0, "", set())
+
+    def test_has_one_of_a_picture_with_the_longest_name(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat(f"x/{251 * 'a'}.png", 204)
+        assert predict("x", "-o", "out.jsonl", "--heatmaps", "out").returncode == 0
+        assert len(pictures(tmp_path / "out")) == 1
 
     def test_that_goes_on_keeps_the_record_of_a_vanished_picture_that_has_no_overlay(
         self, predict: Predict, flat: Flat, tmp_path: Path

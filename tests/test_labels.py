@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pneumoscan.formats import COLUMNS
 from pneumoscan.labels import LabelError, Labelled, pair, read_labels
 from pneumoscan.records import Label, Status, Subtype
 from tests.records import ILL, failed
@@ -108,8 +109,10 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("file,label\na.jpg,normal\n", "needs the columns path and label, .*; it has the columns file, label"),
+            ("file,label\na.jpg,normal\n", "needs the columns path and label, .*; it has the columns 'file', 'label'"),
             ("", "needs the columns path and label, .*; it has no columns"),
+            ("path\tlabel\na.jpg\tnormal\n", r"it has the columns 'path\\tlabel'"),
+            (",".join(COLUMNS) + "\n", "holds results of a scan, not labels"),
             ("path,label,path\na.jpg,normal,b.jpg\n", "has several columns path"),
             ("path,label,group,group\na.jpg,normal,x,y\n", "has several columns group"),
             ("path,label\na,b.jpg,normal\n", "line 2: there are more fields than columns; a path with a comma needs"),
@@ -143,7 +146,7 @@ class TestCsv:
     def test_with_many_columns_that_are_others_names_some(self, tmp_path: Path) -> None:
         with pytest.raises(LabelError) as told:
             read_labels(table(tmp_path, ",".join(f"column {number}" for number in range(999)) + "\n"))
-        assert "it has the columns column 0, column 1" in str(told.value)
+        assert "it has the columns 'column 0', 'column 1'" in str(told.value)
         assert len(str(told.value)) < 600
 
     @pytest.mark.parametrize("row", ["a.jpg,normal,normal", "a.jpg,normal,,", "a.jpg,normal,,,"])
@@ -155,7 +158,7 @@ class TestCsv:
         ((each,), _) = read_labels(table(tmp_path, "path,label,subtype\na.jpg,viral,Virus\n"))
         assert each.subtype is Subtype.VIRAL
 
-    @pytest.mark.parametrize("columns", ["path,label,note,note", "path,label,,"])
+    @pytest.mark.parametrize("columns", ["path,label,note,note", "path,label,,", " path , label,x,y"])
     def test_may_have_other_columns_of_any_name(self, tmp_path: Path, columns: str) -> None:
         ((each,), _) = read_labels(table(tmp_path, f"{columns}\na.jpg,viral,x,y\n"))
         assert each.subtype is Subtype.VIRAL

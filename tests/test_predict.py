@@ -22,6 +22,7 @@ from PIL import Image
 from pneumoscan import models
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import COLUMNS
+from tests.conftest import ROOT
 from tests.tiny_model import write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -239,6 +240,32 @@ class TestWhatIsScanned:
         parts = [scanned(*both, "--shard", f"{k}/3") for k in (1, 2, 3)]
         assert sorted(chain.from_iterable(parts)) == ["in//b.png", "in/a.png"]
 
+    def test_is_told_where_it_is_passed_over(
+        self, predict: Run, scanned: Callable[..., list[str]], tmp_path: Path
+    ) -> None:
+        (tmp_path / "in/loop").symlink_to("sub")
+        (tmp_path / "in/.hidden").touch()
+
+        def told(*options: str) -> list[str]:
+            lines = predict("in", *options, cwd=tmp_path).stderr.splitlines()
+            return [line for line in lines if "assed over" in line]
+
+        links = "1 link to folders (see --follow-links)"
+        assert told() == [f"Passed over: 1 file named otherwise (see --include), {links}."]
+        assert told("--follow-links") == ["Passed over: 2 files named otherwise (see --include)."]
+        assert told("--include", "a*") == [f"Passed over: {links}."]
+        assert told("--follow-links", "--exclude", "*.dat") == told("-q") == []
+
+    def test_is_told_where_all_of_it_is_passed_over(self, predict: Run, tmp_path: Path) -> None:
+        (tmp_path / "x").mkdir()
+        for name in ("a.dcm", "b.dcm"):
+            (tmp_path / "x" / name).touch()
+        result = predict("x", cwd=tmp_path)
+        assert result.returncode == Exit.NOTHING_TO_SCAN
+        assert result.stderr == (
+            "pneumoscan: nothing to scan: no pictures in x; passed over: 2 files named otherwise (see --include)\n"
+        )
+
     def test_is_no_picture_above_the_limit(self, predict: Run, flat: Flat) -> None:
         (record,) = lines(predict(flat("a.png", 51), "--max-pixels", 1199).stdout)
         assert (record["error"], record["width"], record["probability"]) == ("too_large", 40, None)
@@ -365,6 +392,15 @@ class TestExitCode:
         assert "cannot write" in result.stderr
         assert not (tmp_path / "o.csv").exists()
         assert (tmp_path / "older.jsonl").read_text() == "older"
+
+    def test_is_2_when_the_current_directory_is_gone(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        picture = flat("a.png", 51)
+        script = f'mkdir gone && cd gone && rmdir ../gone && exec {shlex.quote(sys.executable)} -m pneumoscan "$@"'
+        command = ["sh", "-c", script, "sh", "predict", picture, "-o", "o.csv"]
+        environment = os.environ | {"PYTHONPATH": os.fspath(ROOT)}
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+        assert result.returncode == Exit.USAGE
+        assert result.stderr == "pneumoscan: the current directory is gone: go to another one\n"
 
     def test_is_2_when_an_output_has_a_name_that_no_file_can_have(self, predict: Run, flat: Flat) -> None:
         result = predict(flat("a.png", 51), "-o", f"{'x' * 300}.csv")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pneumoscan
 from pneumoscan import Scanner, decode
 from pneumoscan.model import Model, Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
@@ -410,7 +411,21 @@ class TestAFailingNetwork:
         assert (record.message, record.outlier_score) == ("the network's answer is not a number", None)
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"workers": 0}, {"threshold": -0.1}, {"threshold": 1.1}])
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"workers": 0}, {"max_pixels": 0}, {"threshold": -0.1}, {"threshold": 1.1}]
+)
 def test_numbers_out_of_range_are_refused(tiny_model: Path, options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         Scanner(tiny_model, device="cpu", **options)  # type: ignore[arg-type]
+
+
+def test_paths_are_no_bytes(tiny_model: Path) -> None:
+    with pytest.raises(TypeError, match=r"must be text or os\.PathLike, not bytes"):
+        list(Scanner(tiny_model, device="cpu").scan(b"a.png"))  # type: ignore[arg-type]
+
+
+def test_what_a_scanner_raises_is_named_beside_it(tmp_path: Path) -> None:
+    with pytest.raises(pneumoscan.ModelError):
+        pneumoscan.Scanner(tmp_path / "gone.onnx")
+    assert issubclass(pneumoscan.DeviceError, Exception)
+    assert {name for name in pneumoscan.__all__ if not hasattr(pneumoscan, name)} == set()

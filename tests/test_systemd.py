@@ -35,14 +35,29 @@ class TestTheUnit:
     def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:
         command = ["/bin/sh", "-c", 'echo "a b" \\ % $HOME']
         file = tmp_path / "pneumoscan.service"
-        file.write_text(unit(command, working_directory="/tmp", writes_to="/var/lib/x y"))
+        file.write_text(unit(command, working_directory="/tmp", reads=["/x"], writes_to="/var/lib/x y"))
         result = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
         assert (result.returncode, [line for line in result.stderr.splitlines() if "pneumoscan" in line]) == (0, [])
 
     def test_is_started_again_whatever_ended_it_but_a_signal(self) -> None:
-        printed = unit(["x"], working_directory="/", writes_to="/")
+        printed = unit(["x"], working_directory="/", reads=[], writes_to="/")
         assert "Restart=on-failure\n" in printed  # a share that is not mounted yet, a disk that was full
         assert "SuccessExitStatus=129 130 143\n" in printed
+
+    @pytest.mark.parametrize(
+        ("working_directory", "reads", "writes_to", "private"),
+        [
+            ("/srv", ["/data", "/tmpfiles"], "/data", "yes"),
+            ("/tmp", ["/data"], "/data", "no"),
+            ("/srv", ["/data", "/tmp/in"], "/data", "no"),
+            ("/srv", ["/data"], "/var/tmp/out", "no"),
+        ],
+    )
+    def test_hides_no_folder_that_it_needs(
+        self, working_directory: str, reads: list[str], writes_to: str, private: str
+    ) -> None:
+        printed = unit(["x"], working_directory=working_directory, reads=reads, writes_to=writes_to)
+        assert f"\nPrivateTmp={private}\n" in printed
 
 
 class TestNotifying:

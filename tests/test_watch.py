@@ -177,6 +177,7 @@ class TestAWatch:
         _, errors = process.communicate(timeout=30)
         assert process.returncode == Exit.INPUT_ERRORS
         assert "cannot write out.jsonl" in errors
+        assert errors.count(" scanned") == 1, "what was not written is not counted"
         stop_me = watch()
         wait_for(output, 2)
         stop(stop_me)

@@ -182,7 +182,7 @@ def audit(
 
 @app.command()
 def heat(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's name, or an ONNX file.")],
     data: Annotated[Path, typer.Option(help="Labelled pictures: a folder or CSV as of pneumoscan evaluate.")],
 ) -> None:
     """Measure how much of a model's heat lies in the middle of pictures that it calls PNEUMONIA. On the CPU."""

@@ -35,11 +35,11 @@ class Heat:
     evidence: Interval
 
 
-def measure(model: Path, data: Path) -> Heat:
+def measure(model: str | Path, data: Path) -> Heat:
     """Scans labelled pictures and measures; intervals are bootstrapped over patients.
 
     Args:
-        model: an ONNX file with heatmaps.
+        model: with heatmaps; name of a shipped one, or an ONNX file.
         data: a folder or CSV as of `pneumoscan.labels.read_labels`, which tells patients.
 
     Raises:

@@ -13,6 +13,7 @@ from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Thre
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.records import Status
+from pneumoscan.sources import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.scan import Scanner, Seen
@@ -98,10 +99,25 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     for path, target in zip(images, targets, strict=True):
         if _identity(target) in inputs:
             misuse(f"{target} is a picture that is to be explained", "-o")
+        if is_picture(target) and not _is_sheet(target):
+            misuse(f"{target} is a picture, which would be lost: name another file", "-o")
         if target in taken:
             misuse(f"{taken[target]} and {path} have the same name: explain them one by one", "IMAGE")
         taken[target] = path
     return targets
+
+
+def _is_sheet(picture: Path) -> bool:
+    """Whether this program has drawn a picture."""
+    from PIL import Image
+
+    from pneumoscan import png
+
+    try:
+        with Image.open(picture) as image:
+            return png.is_own(image.info)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever it is, it is not ours
+        return False
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:

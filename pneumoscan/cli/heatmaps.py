@@ -1,6 +1,7 @@
 """A folder of overlays that mirrors the inputs of a scan: where each goes, and drawing them beside the scan."""
 
 import errno
+import hashlib
 import os
 import re
 from collections import deque
@@ -26,6 +27,8 @@ Which = Literal["positive", "review", "all"]
 DRAWERS = 2
 AHEAD = 8
 """Overlays under way at most, each of which holds a picture."""
+LONGEST_NAME = 246
+"""Bytes, to which `.png` is added, and what a file is called while it is written; most file systems take 255."""
 TOLD = 3
 """Failures that are told one by one."""
 
@@ -45,7 +48,16 @@ def mirrored(path: str) -> str:
     parts = [re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part)) for part in folders]
     if drive or rest.startswith(os.sep):
         parts.insert(0, "@root" + re.sub(r"\W", "", drive))
-    return os.path.join(*parts, _escaped(name) + ".png")
+    return os.path.join(*parts, _shortened(_escaped(name)) + ".png")
+
+
+def _shortened(name: str) -> str:
+    """A name to which `.png` can be added; what is too long ends in a digest of it."""
+    content = os.fsencode(name)
+    if len(content) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return content[: LONGEST_NAME - 1 - len(digest)].decode(errors="ignore") + f"@{digest}"
 
 
 def _escaped(name: str) -> str:

@@ -1,5 +1,6 @@
 """Making pages of records for commands: what speaks against one, its pictures, and the page of a scan under way."""
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -94,8 +95,10 @@ def check_page(target: Path, option: str = "-o") -> None:
     folder = target.absolute().parent
     if not folder.is_dir():
         misuse(f"{target}: there is no directory {target.parent}", option)
-    if not is_file(target) or not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        misuse(f"{target} cannot be written", option)
+    if not is_file(target):
+        misuse(f"{target} cannot be written: it is no regular file", option)
+    if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
+        misuse(f"{target} cannot be written: {os.strerror(errno.EACCES)}", option)
 
 
 def write_page(

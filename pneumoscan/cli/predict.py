@@ -3,8 +3,9 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
@@ -37,7 +38,7 @@ from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import PICTURES, Selection, find_files, plain, read_list
+from pneumoscan.sources import PICTURES, PassedOver, Selection, find_files, plain, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -153,7 +154,9 @@ def predict(
     is_cut = False
     begun = time.monotonic()
     with Outputs(formats, resume=resume) as outputs:
-        inputs = _inputs(paths or [], files_from, null, selection, counts, outputs.forget_failure)
+        passed_over = PassedOver()
+        find = partial(find_files, selection=selection, listed=outputs.forget_failure, passed_over=passed_over)
+        inputs = _inputs(paths or [], files_from, null, counts, find)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
@@ -162,7 +165,9 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
-            fail(f"nothing to scan: no pictures in {', '.join(paths or [str(files_from)])}{part}", Exit.NOTHING_TO_SCAN)
+            others = _told(passed_over, include)
+            where = ", ".join(paths or [str(files_from)])
+            fail(f"nothing to scan: no pictures in {where}{part}{others and f'; {others}'}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
@@ -176,6 +181,8 @@ def predict(
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
+        if others := _told(passed_over, include):
+            tell(f"{others[0].upper()}{others[1:]}.")
         if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
@@ -184,7 +191,8 @@ def predict(
             tell(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
     if drawing and drawing.failed:
-        complain(f"{drawing.failed:,} heatmaps could not be written; all records are")
+        heatmaps_failed = "1 heatmap" if drawing.failed == 1 else f"{drawing.failed:,} heatmaps"
+        complain(f"{heatmaps_failed} could not be written; all records are")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
@@ -214,15 +222,25 @@ def _selection(
         misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
 
 
+def _told(passed_over: PassedOver, include: list[str] | None) -> str:
+    """What was not taken without having been asked for, and what would take it; empty for nothing."""
+    names, links = passed_over.names, passed_over.links
+    parts = []
+    if names and not include:
+        parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
+    if links:
+        parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
+    return f"passed over: {', '.join(parts)}" if parts else ""
+
+
 def _inputs(
     paths: list[str],
     files_from: str | None,
     null: bool,
-    selection: Selection,
     counts: Counts,
-    listed: Callable[[str], object],
+    find: Callable[[Iterable[str]], Iterator[str]],
 ) -> Iterator[str]:
-    """The paths of everything that is to be scanned, named and in the list; see `find_files` for `listed`."""
+    """The paths of everything that is to be scanned, found in what is named and in the list."""
     if "" in paths:
         misuse("a path is empty", "PATH")
     if files_from is None:
@@ -230,8 +248,8 @@ def _inputs(
             misuse("name images or directories, or a list of them with --files-from", "PATH")
         if null:
             misuse("goes with --files-from", "--null")
-        return find_files(paths, selection, listed)
-    return find_files(chain(paths, _read_list(_open_list(files_from), null, counts)), selection, listed)
+        return find(paths)
+    return find(chain(paths, _read_list(_open_list(files_from), null, counts)))
 
 
 def _open_list(name: str) -> BinaryIO:

@@ -16,10 +16,10 @@ from pneumoscan.records import Label
 
 
 def _number_or_none(text: str) -> int:
-    number = 0 if text == "none" else int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    number = "0" if text == "none" else str(text)  # the default is a number already
+    if not number.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither a number from 0 nor none")
+    return int(number)
 
 
 def report(

@@ -93,8 +93,9 @@ def watch(
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         # Without -P Python would import what lies in the working directory, to which others may write.
         command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
+        reads = [os.path.realpath(directory) for directory in directories]
         writes_to = os.path.dirname(os.path.realpath(output))
-        typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
+        typer.echo(unit(command, working_directory=os.getcwd(), reads=reads, writes_to=writes_to), nl=False)
         return
     selection = Selection(
         recursive=recursive,
@@ -118,6 +119,8 @@ def watch(
                 to_do.end(record.path, failed=record.status is Status.ERROR)
                 if record.error is not ErrorCode.NOT_FOUND:  # it went away before it was an input
                     outputs.write(record)
+                    if not outputs:
+                        break
                     counts.add(record)
             if counts.total and not quiet:
                 tell(str(counts))
