@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 
 from pneumoscan import jpeg, png
 from pneumoscan.records import ErrorCode
@@ -40,11 +39,6 @@ SHORTEST_HEADER = 256
 
 LFS_POINTER = b"version https://git-lfs"
 """What a file begins with that stands in for one in Git LFS."""
-
-_READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
-    (JPEG, JpegImageFile),
-    (PNG, PngImageFile),
-)
 
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """Orientations of EXIF in which rows are stored as columns."""
@@ -196,7 +190,7 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
                 jpeg.load(image, data, stream)
             else:
                 image.load()
-                PngImageFile(BytesIO(data)).verify()  # Pillow decodes what its checksums call damaged, unless asked
+                _open(data).verify()  # Pillow decodes what its checksums call damaged, unless asked
                 if not png.is_complete(data):
                     raise OSError("it is truncated: rows are missing")
             upright, is_on_side = _upright(image)
@@ -216,13 +210,12 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
 
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Reads the header with the reader that the first bytes call for (never by the file's name)."""
-    for signature, reader in _READERS:
-        if data.startswith(signature):
-            try:
-                return reader(BytesIO(data))
-            except Exception as error:  # on malformed data Pillow's readers raise nearly anything
-                code = ErrorCode.TRUNCATED if len(data) < SHORTEST_HEADER else _read_failure(error)
-                raise DecodeError(code, f"the header cannot be read: {error}") from error
+    if data.startswith((JPEG, PNG)):
+        try:
+            return _png_reader()(BytesIO(data)) if data.startswith(PNG) else JpegImageFile(BytesIO(data))
+        except Exception as error:  # on malformed data Pillow's readers raise nearly anything
+            code = ErrorCode.TRUNCATED if len(data) < SHORTEST_HEADER else _read_failure(error)
+            raise DecodeError(code, f"the header cannot be read: {error}") from error
     for offset, signature, name in _UNSUPPORTED:
         if data.startswith(signature, offset):
             raise DecodeError(ErrorCode.UNSUPPORTED_FORMAT, f"{name} is not supported; convert it to JPEG or PNG")
@@ -231,6 +224,12 @@ def _open(data: bytes) -> ImageFile.ImageFile:
             ErrorCode.NOT_AN_IMAGE, "the file stands for a picture in Git LFS; get that with: git lfs pull"
         )
     raise DecodeError(ErrorCode.NOT_AN_IMAGE, "the file is not a JPEG or PNG picture")
+
+
+def _png_reader() -> type[ImageFile.ImageFile]:
+    from PIL.PngImagePlugin import PngImageFile  # takes its time, and most scans are of JPEGs alone
+
+    return PngImageFile
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, bool]:

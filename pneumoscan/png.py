@@ -7,7 +7,6 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 _KEYWORD, _NAME = "Software", "pneumoscan"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -18,6 +17,8 @@ _PIECE = 2**20  # bytes inflated at a time
 
 def own(picture: Image.Image, level: int = 6) -> bytes:
     """A PNG that says that this program has drawn it, so that nobody scores it; `level` of compression, 0 to 9."""
+    from PIL.PngImagePlugin import PngInfo
+
     file, note = BytesIO(), PngInfo()
     note.add_text(_KEYWORD, _NAME)
     picture.save(file, "PNG", compress_level=level, pnginfo=note)
