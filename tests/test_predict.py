@@ -595,19 +595,11 @@ class TestInterruption:
         assert "Traceback" not in result.stderr
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-    def test_of_all_outputs_by_a_full_disk_is_no_end_for_the_page(
-        self, predict: Run, many: Many, tmp_path: Path
+    @pytest.mark.parametrize("other", [("--report", "r.html"), ("-o", "o.csv")])
+    def test_of_an_output_by_a_full_disk_is_no_end_while_there_is_another(
+        self, predict: Run, many: Many, tmp_path: Path, other: tuple[str, str]
     ) -> None:
-        result = predict(many(6), "-o", "/dev/full", "-f", "jsonl", "--report", tmp_path / "r.html")
-        assert result.returncode == Exit.INPUT_ERRORS
-        assert "\n6 scanned: " in result.stderr
-        assert "Stopped" not in result.stderr
-
-    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-    def test_of_one_output_by_a_full_disk_is_no_end_for_the_other(
-        self, predict: Run, many: Many, tmp_path: Path
-    ) -> None:
-        result = predict(many(6), "-o", "/dev/full", "-f", "jsonl", "-o", tmp_path / "o.csv")
+        result = predict(many(6), "-o", "/dev/full", "-f", "jsonl", *other, cwd=tmp_path)
         assert result.returncode == Exit.INPUT_ERRORS
         assert "\n6 scanned: " in result.stderr
         assert "Stopped" not in result.stderr

@@ -34,7 +34,7 @@ from pneumoscan.cli.pages import ScanPage
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.cli.summary import Counts
+from pneumoscan.cli.summary import Counts, untaken
 from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
@@ -165,7 +165,7 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
-            others = _told(passed_over, include)
+            others = untaken(passed_over, include)
             where = ", ".join(paths or [str(files_from)])
             fail(f"nothing to scan: no pictures in {where}{part}{others and f'; {others}'}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
@@ -181,7 +181,7 @@ def predict(
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
-        if others := _told(passed_over, include):
+        if others := untaken(passed_over, include):
             tell(f"{others[0].upper()}{others[1:]}.")
         if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
@@ -220,17 +220,6 @@ def _selection(
         )
     except ValueError:
         misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
-
-
-def _told(passed_over: PassedOver, include: list[str] | None) -> str:
-    """What was not taken without having been asked for, and what would take it; empty for nothing."""
-    names, links = passed_over.names, passed_over.links
-    parts = []
-    if names and not include:
-        parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
-    if links:
-        parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
-    return f"passed over: {', '.join(parts)}" if parts else ""
 
 
 def _inputs(

@@ -1,8 +1,9 @@
-"""What a scan found, in a line for people."""
+"""What a scan found, and what it passed over, in a line each for people."""
 
 from collections import Counter
 
 from pneumoscan.records import Label, Record, Status
+from pneumoscan.sources import PassedOver
 
 
 class Counts:
@@ -38,3 +39,14 @@ class Counts:
             parts.append(f"{errors:,} error{'s' if errors > 1 else ''}")
         found = f": {', '.join(parts)}; {self._review:,} for review" if parts else ""
         return f"{self.total:,} scanned{found}" + (f"; {self.done:,} done before" if self.done else "") + "."
+
+
+def untaken(passed_over: PassedOver, include: list[str] | None) -> str:
+    """What was passed over without having been asked for, and what would take it; empty for nothing."""
+    names, links = passed_over.names, passed_over.links
+    parts = []
+    if names and not include:
+        parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
+    if links:
+        parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
+    return f"passed over: {', '.join(parts)}" if parts else ""
