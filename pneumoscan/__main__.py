@@ -34,7 +34,10 @@ def main() -> None:
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
         import tempfile
 
-        complain(f"cannot keep temporary data in {tempfile.gettempdir()}: {error}; set TMPDIR to a place with room")
+        place = ""
+        with suppress(OSError):  # there may be none
+            place = f" in {tempfile.gettempdir()}"
+        complain(f"cannot keep temporary data{place}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
 
 

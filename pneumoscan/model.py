@@ -132,8 +132,8 @@ class Model:
                 difference = self.self_test()
         if difference is not None and not difference <= devices.TOLERANCE:  # NaN is no smaller than anything
             raise ModelError(
-                f"the model {self.path} is damaged: its golden pictures get other probabilities than they must, by up "
-                f"to {difference:.2g}; see: pneumoscan doctor"
+                f"the model {self.path} is damaged, or this machine computes otherwise: its golden pictures get other "
+                f"probabilities than they must, by up to {difference:.2g}; see: pneumoscan doctor"
             )
 
     def self_test(self) -> float | None:

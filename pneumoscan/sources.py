@@ -28,6 +28,9 @@ LONGEST_NAME = 1 << 20
 LIST_CHUNK = 1 << 16
 """Bytes of a list that are asked for at once."""
 
+PassedOver = Callable[[str, bool], object]
+"""Takes the path of what a walk has not taken, and whether that is a link to a directory."""
+
 NUL = b"\0"
 USE_NULL = "do NULs end its names? Then use --null"
 
@@ -47,7 +50,7 @@ class Selection:
         follow_links: whether symbolic links to directories are entered. One that leads back to a directory that it lies
             in is not, so that the walk ends; a file that can be reached in several ways is found several times.
         shard: (k, n) for only the k-th of n parts, 1 <= k <= n. To which part a file belongs depends on nothing but its
-            path relative to the named directory, or for a named file the path as given: not on the machine, the
+            path relative to the named directory, or for a named file its `plain` path: not on the machine, the
             mount point or the other files.
 
     Raises:
@@ -82,19 +85,6 @@ class Selection:
 DEFAULT = Selection()
 
 
-@dataclass(slots=True)
-class PassedOver:
-    """What walks have not taken, besides what is hidden or excluded.
-
-    Attributes:
-        names: files with names that are not included.
-        links: symbolic links to directories.
-    """
-
-    names: int = 0
-    links: int = 0
-
-
 def is_picture(path: str | os.PathLike[str]) -> bool:
     """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes."""
     if not os.path.isfile(path):
@@ -118,7 +108,7 @@ def find_files(
     paths: Iterable[str | os.PathLike[str]],
     selection: Selection = DEFAULT,
     listed: Callable[[str], object] = lambda _: None,
-    passed_over: PassedOver | None = None,
+    passed_over: PassedOver = lambda *_: None,
 ) -> Iterator[str]:
     """Streams the files to scan: named files as they are, directories in the order of their names' raw bytes.
 
@@ -133,9 +123,9 @@ def find_files(
         paths: files and directories.
         selection: what to take of a directory.
         listed: called with each directory that could be listed, after what is in it.
-        passed_over: counts what is not taken.
+        passed_over: called with each file whose name is not included, and with each link to a directory that is not
+            followed.
     """
-    passed_over = passed_over or PassedOver()
     for path in (os.fspath(path) for path in paths):
         found = _walk(path, selection, listed, passed_over) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
@@ -252,11 +242,12 @@ def _scan(path: str, prefix: str, selection: Selection, passed_over: PassedOver)
             if is_directory:
                 if selection.recursive and (selection.follow_links or not is_link):
                     yield os.fsencode(entry.name), True
-                passed_over.links += selection.recursive and is_link and not selection.follow_links
+                elif selection.recursive:
+                    passed_over(entry.path, is_link)
             elif _matches(selection.include, entry.name, relative):
                 yield os.fsencode(entry.name), False
             else:
-                passed_over.names += 1
+                passed_over(entry.path, False)
 
 
 def _matches(globs: tuple[str, ...], name: str, relative: str) -> bool:

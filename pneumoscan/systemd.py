@@ -4,10 +4,6 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import PurePath
-
-TMP = ("/tmp", "/var/tmp")
-"""What a service with a private one sees empty."""
 
 
 def notify(state: str) -> None:
@@ -22,16 +18,14 @@ def notify(state: str) -> None:
             manager.sendall(state.encode())
 
 
-def unit(command: Sequence[str], *, working_directory: str, reads: Sequence[str], writes_to: str) -> str:
+def unit(command: Sequence[str], *, working_directory: str, writes_to: str) -> str:
     """A systemd unit that keeps a command running.
 
     Args:
         command: the program, with its absolute path, and its arguments.
         working_directory: absolute.
-        reads: absolute paths of the directories that the command reads.
-        writes_to: absolute path of the only directory that the command writes to.
+        writes_to: absolute path of the only directory that the command writes to, besides those for temporary files.
     """
-    in_tmp = any(PurePath(path).is_relative_to(tmp) for path in (working_directory, writes_to, *reads) for tmp in TMP)
     return f"""\
 [Unit]
 Description=Scan chest X-rays for pneumonia as they arrive (research use only, not a medical device)
@@ -47,9 +41,8 @@ Restart=on-failure
 RestartSec=30
 SuccessExitStatus=129 130 143
 NoNewPrivileges=yes
-PrivateTmp={"no" if in_tmp else "yes"}
 ProtectSystem=strict
-ReadWritePaths="{_escaped(writes_to)}"
+ReadWritePaths="{_escaped(writes_to)}" /tmp /var/tmp
 
 [Install]
 WantedBy=multi-user.target

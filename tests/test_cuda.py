@@ -295,7 +295,7 @@ class TestGoldenPictures:
         self, machine: Machine, model: Path, caplog: pytest.LogCaptureFixture, off: float, told: str
     ) -> None:
         machine.off = off
-        Model(model, "cuda")
+        Scanner(model, device="cuda")
         assert f"GPU 0 scores golden pictures otherwise, by up to {told}; see: pneumoscan doctor" in caplog.text
 
     def test_that_a_gpu_cannot_score_show_that_it_does_not_run(self, machine: Machine, model: Path) -> None:

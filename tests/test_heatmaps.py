@@ -49,7 +49,7 @@ class TestThePlaceOfAnOverlay:
             ("../a.jpg", "@up/a.jpg.png"),
             ("@up/@a.jpg", "@@up/@@a.jpg.png"),
             ("a.jpg.png/b", "a.jpg.png@/b.png"),
-            ("x/" + 246 * "a", "x/" + 246 * "a" + ".png"),
+            ("x/" + 245 * "a", "x/" + 245 * "a" + ".png"),
         ],
     )
     def test_is_that_of_the_input(self, path: str, place: str) -> None:
@@ -260,7 +260,7 @@ class TestPredict:
         assert (result.returncode, result.stderr, pictures(tmp_path / "out")) == (0, "", set())
 
     def test_has_one_of_a_picture_with_the_longest_name(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
-        flat(f"x/{251 * 'a'}.png", 204)
+        flat(f"x/{251 * 'f'}.png/{251 * 'a'}.png", 204)
         assert predict("x", "-o", "out.jsonl", "--heatmaps", "out").returncode == 0
         assert len(pictures(tmp_path / "out")) == 1
 

@@ -3,6 +3,7 @@ import ctypes
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -92,7 +93,7 @@ class TestAModel:
         Scanner(write_model(tmp_path / "right.onnx", golden=(white(0, 0.75, 0.25),)), device="cpu")
         for probabilities in ([0.02, 0.75, 0.23], [np.nan, 0.75, 0.25]):
             path = write_model(tmp_path / "wrong.onnx", golden=(white(*probabilities),))
-            with pytest.raises(ModelError, match=r"wrong\.onnx is damaged: its golden pictures get other"):
+            with pytest.raises(ModelError, match=r"wrong\.onnx is damaged, or this machine .*: its golden pictures"):
                 Scanner(path, device="cpu")
 
     @pytest.mark.parametrize("golden", [({"png": "x"},), "abc", ({"png": "", "probabilities": [0, 0, 1]},)])
@@ -101,23 +102,51 @@ class TestAModel:
 
     def test_of_its_recorded_digest_is_believed_without_a_test(self, tmp_path: Path) -> None:
         path = write_model(tmp_path / "m.onnx", golden=(white(0.5, 0.25, 0.25),))
-        models.write_digest(path)
+        models.put(path, path)
         Scanner(path, device="cpu")
 
     def test_of_another_than_its_recorded_digest_is_not_loaded(self, tmp_path: Path) -> None:
         path = write_model(tmp_path / "m.onnx")
-        models.write_digest(path)
+        models.put(path, path)
         assert path.with_name("m.onnx.sha256").read_text() == f"{Model(path, 'cpu').sha256}  m.onnx\n"
         data = path.read_bytes()
         path.write_bytes(data.replace(b"1.2.3", b"1.2.4"))
         with pytest.raises(ModelError, match=r"m\.onnx is damaged, or was replaced: m\.onnx\.sha256 .* another digest"):
             Model(path, "cpu")
 
-    @pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
-    def test_beside_a_digest_that_cannot_be_read_is_loaded(self, tmp_path: Path, content: bytes) -> None:
+    @pytest.mark.parametrize(
+        "line", ["{}  m.onnx\n", "{} *m.onnx", "SHA256 (m.onnx) = {}\n", "\ufeffnone x\n{}  m.onnx"]
+    )
+    @pytest.mark.parametrize("case", [str.lower, str.upper])
+    def test_has_its_digest_in_whatever_form_programs_write_it(
+        self, tmp_path: Path, line: str, case: Callable[[str], str]
+    ) -> None:
+        path = write_model(tmp_path / "m.onnx")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.with_name("m.onnx.sha256").write_text(line.format(case(digest)), encoding="utf-8")
+        assert models.recorded_digest(path) == Model(path, "cpu").sha256 == digest
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"\xff\xfe", bytes(80), b"ab" * 32 + b"  other.onnx\n", b"ab" * 31 + b"  m.onnx\n"]
+    )
+    def test_beside_what_holds_no_digest_of_it_is_loaded(self, tmp_path: Path, content: bytes) -> None:
         path = write_model(tmp_path / "m.onnx")
         path.with_name("m.onnx.sha256").write_bytes(content)
         assert Model(path, "cpu").card.name == "tiny"
+
+    def test_that_is_replaced_has_no_older_digest_whatever_happens(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = write_model(tmp_path / "m.onnx")
+        models.put(path, path)
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(models, "replace_with", full)
+        with pytest.raises(OSError, match="No space left"):
+            models.put(write_model(tmp_path / "new.onnx", name="newer"), path)
+        assert Model(path, "cpu").card.name == "newer"
 
     def test_without_golden_pictures_claims_no_self_test(self, tiny_model: Path) -> None:
         assert Model(tiny_model, "cpu").self_test() is None

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -256,6 +257,14 @@ class TestWhatIsScanned:
         assert told("--include", "a*") == [f"Passed over: {links}."]
         assert told("--follow-links", "--exclude", "*.dat") == told("-q") == []
 
+    def test_is_not_told_of_what_it_has_written_itself(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 51)
+        for _ in range(2):
+            result = predict("x", "-o", "x/o.jsonl", "-o", "x/o.csv", "--report", "x/r.html", "--resume", cwd=tmp_path)
+            assert (result.returncode, "assed over" in result.stderr) == (Exit.OK, False)
+        assert "1 file named" not in result.stderr
+        assert "Passed over: 3 files named otherwise" in predict("x", cwd=tmp_path).stderr
+
     def test_is_told_where_all_of_it_is_passed_over(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "x").mkdir()
         for name in ("a.dcm", "b.dcm"):
@@ -440,14 +449,15 @@ class TestExitCode:
         assert (tmp_path / "o.jsonl").read_text() == "older"
 
     def test_is_4_when_the_model_is_damaged_and_older_output_stays(self, run: Run, flat: Flat, tmp_path: Path) -> None:
-        data = bytearray(models.file_of("fast").read_bytes())
+        shutil.copytree(models.file_of("fast").parent, tmp_path / "fast")
+        path = tmp_path / "fast" / "model.onnx"
+        data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1  # somewhere in the weights
-        (tmp_path / "m.onnx").write_bytes(data)
-        (tmp_path / "m.onnx.sha256").write_bytes(models.file_of("fast").with_name("model.onnx.sha256").read_bytes())
+        path.write_bytes(data)
         (tmp_path / "o.jsonl").write_text("older")
-        result = run("predict", flat("a.png", 51), "-q", "--model", tmp_path / "m.onnx", "-o", tmp_path / "o.jsonl")
+        result = run("predict", flat("a.png", 51), "-q", "--model", path, "-o", tmp_path / "o.jsonl")
         assert result.returncode == Exit.UNAVAILABLE
-        assert "m.onnx is damaged, or was replaced" in result.stderr
+        assert "model.onnx is damaged, or was replaced" in result.stderr
         assert (tmp_path / "o.jsonl").read_text() == "older"
 
     def test_is_4_when_cuda_is_asked_for_and_does_not_run(self, run: Run, flat: Flat, tiny_model: Path) -> None:
@@ -521,6 +531,16 @@ class TestInterruption:
         result = predict("--files-from", tmp_path / "list", "-f", "json", "-o", "-", "-o", tmp_path / "older.json")
         assert (result.returncode, json.loads(result.stdout)) == (Exit.INPUT_ERRORS, [])
         assert (tmp_path / "older.json").read_text() == "older"
+
+    def test_ends_what_waits_for_a_list_that_nobody_writes(self, tmp_path: Path, tiny_model: Path) -> None:
+        os.mkfifo(tmp_path / "list")
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        with subprocess.Popen([*command, "--files-from", tmp_path / "list", "-o", tmp_path / "o.csv"]) as process:
+            time.sleep(2)  # until it waits
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) in (-signal.SIGTERM, Exit.TERMINATED)
+        assert time.monotonic() - begun < 20, "it ended at once, not after the grace of 30 s"
 
     def test_before_the_first_record_waits_for_no_reader_of_a_named_pipe(
         self, tmp_path: Path, tiny_model: Path

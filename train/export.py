@@ -128,8 +128,7 @@ def export(
         if range_images is not None:
             model = quantised(model, "probabilities", range_images)
             card = _write(model, card, _as_read(read, calibration, gate), images, partial)
-        partial.replace(path)
-        models.write_digest(path)
+        models.put(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return card

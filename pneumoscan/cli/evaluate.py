@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, no_folder, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -123,8 +123,8 @@ def evaluate(
         misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
     if root is not None and predictions is None:
         misuse("goes with --predictions", "--root")
-    if root is not None and not root.is_dir():
-        misuse(f"there is no directory {root}", "--root")
+    if root is not None and not os.path.isdir(root):
+        misuse(no_folder(root), "--root")
     _prepare(plots, report)
     configure_messages(quiet)
     known, unlabelled = _known(labels)

@@ -1,5 +1,6 @@
 """How a command speaks and ends: answers, complaints, exit codes, which calling scripts rely on."""
 
+import errno
 import os
 import sys
 from enum import IntEnum
@@ -41,6 +42,16 @@ def fail(message: str, code: Exit) -> NoReturn:
 def misuse(message: str, option: str) -> NoReturn:
     """Says on standard error what is wrong with an option, inert whatever names it holds, and exits with `USAGE`."""
     raise typer.BadParameter(printable(message), param_hint=option)
+
+
+def no_folder(folder: str | os.PathLike[str]) -> str:
+    """Why a folder that is needed is none."""
+    try:
+        os.stat(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return f"cannot enter {folder}: {error.strerror}"
+    return f"there is no directory {folder}"
 
 
 def complain(message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, misuse, say
+from pneumoscan.cli.exits import Exit, complain, misuse, no_folder, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
@@ -84,14 +84,14 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
         if os.path.isdir(path):
             misuse(f"{path} is a directory: name pictures in it, as in {os.path.join(path, '*.jpeg')}", "IMAGE")
     folder = Path() if output is None else output
-    if output is None or output.is_dir():
+    if output is None or os.path.isdir(output):
         targets = [folder / (os.path.basename(path) + SUFFIX) for path in images]
     elif len(images) > 1:
         misuse(f"{output} is no directory, which several pictures need", "-o")
     elif output.suffix.lower() != ".png":
         misuse(f"{output} is neither a directory nor named .png", "-o")
-    elif not output.absolute().parent.is_dir():
-        misuse(f"{output}: there is no directory {output.parent}", "-o")
+    elif not os.path.isdir(output.absolute().parent):
+        misuse(f"{output}: {no_folder(output.parent)}", "-o")
     else:
         targets = [output]
     inputs = {_identity(path) for path in images} - {None}

@@ -45,16 +45,18 @@ def mirrored(path: str) -> str:
     """
     drive, rest = os.path.splitdrive(path)
     *folders, name = [part for part in rest.replace(os.altsep or os.sep, os.sep).split(os.sep) if part not in ("", ".")]
-    parts = [re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part)) for part in folders]
+    parts = [
+        _shortened(re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part))) for part in folders
+    ]
     if drive or rest.startswith(os.sep):
         parts.insert(0, "@root" + re.sub(r"\W", "", drive))
     return os.path.join(*parts, _shortened(_escaped(name)) + ".png")
 
 
 def _shortened(name: str) -> str:
-    """A name to which `.png` can be added; what is too long ends in a digest of it."""
+    """A name of at most `LONGEST_NAME` bytes, of which what is longer, or just as long, has its own."""
     content = os.fsencode(name)
-    if len(content) <= LONGEST_NAME:
+    if len(content) < LONGEST_NAME:
         return name
     digest = hashlib.sha256(content).hexdigest()[:16]
     return content[: LONGEST_NAME - 1 - len(digest)].decode(errors="ignore") + f"@{digest}"

@@ -3,9 +3,8 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
@@ -34,11 +33,11 @@ from pneumoscan.cli.pages import ScanPage
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.cli.summary import Counts, untaken
+from pneumoscan.cli.summary import Counts, Untaken
 from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import PICTURES, PassedOver, Selection, find_files, plain, read_list
+from pneumoscan.sources import PICTURES, Selection, find_files, plain, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -142,6 +141,7 @@ def predict(
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)
+    named = _named(paths or [], files_from, null, counts)
     formats = chosen_formats(output or [STDOUT], format)
     if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
         misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
@@ -154,20 +154,23 @@ def predict(
     is_cut = False
     begun = time.monotonic()
     with Outputs(formats, resume=resume) as outputs:
-        passed_over = PassedOver()
-        find = partial(find_files, selection=selection, listed=outputs.forget_failure, passed_over=passed_over)
-        inputs = _inputs(paths or [], files_from, null, counts, find)
+
+        def is_own(path: str) -> bool:
+            return bool(outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path)))
+
+        untaken = Untaken(with_names=not include, is_own=is_own)
+        inputs = find_files(named, selection, outputs.forget_failure, untaken.add)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        to_do = _to_do(inputs, scanner, outputs, drawing, page, counts)
+        to_do = _to_do((path for path in inputs if not is_own(path)), scanner, outputs, drawing, counts)
         records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
-            others = untaken(passed_over, include)
+            others = f"; {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
-            fail(f"nothing to scan: no pictures in {where}{part}{others and f'; {others}'}", Exit.NOTHING_TO_SCAN)
+            fail(f"nothing to scan: no pictures in {where}{part}{others}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
@@ -181,18 +184,17 @@ def predict(
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
-        if others := untaken(passed_over, include):
+        if others := str(untaken):
             tell(f"{others[0].upper()}{others[1:]}.")
         if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
             tell(f"Stopped {why} before the end{how}.")
         if drawing:
-            tell(f"{drawing.written:,} heatmaps in {printable(str(heatmaps))}.")
+            tell(f"{_heatmaps(drawing.written)} in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
     if drawing and drawing.failed:
-        heatmaps_failed = "1 heatmap" if drawing.failed == 1 else f"{drawing.failed:,} heatmaps"
-        complain(f"{heatmaps_failed} could not be written; all records are")
+        complain(f"{_heatmaps(drawing.failed)} could not be written; all records are")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
@@ -222,14 +224,12 @@ def _selection(
         misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
 
 
-def _inputs(
-    paths: list[str],
-    files_from: str | None,
-    null: bool,
-    counts: Counts,
-    find: Callable[[Iterable[str]], Iterator[str]],
-) -> Iterator[str]:
-    """The paths of everything that is to be scanned, found in what is named and in the list."""
+def _heatmaps(count: int) -> str:
+    return "1 heatmap" if count == 1 else f"{count:,} heatmaps"
+
+
+def _named(paths: list[str], files_from: str | None, null: bool, counts: Counts) -> Iterable[str]:
+    """The files and folders that are named, and those in the list, which is opened."""
     if "" in paths:
         misuse("a path is empty", "PATH")
     if files_from is None:
@@ -237,8 +237,8 @@ def _inputs(
             misuse("name images or directories, or a list of them with --files-from", "PATH")
         if null:
             misuse("goes with --files-from", "--null")
-        return find(paths)
-    return find(chain(paths, _read_list(_open_list(files_from), null, counts)))
+        return paths
+    return chain(paths, _read_list(_open_list(files_from), null, counts))
 
 
 def _open_list(name: str) -> BinaryIO:
@@ -287,15 +287,13 @@ def _to_do(
     scanner: "Scanner",
     outputs: Outputs,
     drawing: Heatmaps | None,
-    page: ScanPage | None,
     counts: Counts,
 ) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
     with closing(PathSet()) as seen:
         for path in inputs:
-            is_own = outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path))
-            if seen.add(plain(path)) and not is_own:
+            if seen.add(plain(path)):
                 done = outputs.done(path, settings)
                 if done and not (drawing and drawing.lacks(path, *done)):
                     counts.done += 1

@@ -1,12 +1,13 @@
 """`pneumoscan report`: make a page of records, to look through the most urgent pictures first."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, fail, misuse
+from pneumoscan.cli.exits import Exit, fail, misuse, no_folder
 from pneumoscan.cli.options import RESULTS, DeviceName, ModelName, Quiet
 from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
 from pneumoscan.cli.progress import progress
@@ -77,8 +78,8 @@ def report(
     """
     check_page(output)
     root = root or Path()
-    if not root.is_dir():
-        misuse(f"there is no directory {root}", "--root")
+    if not os.path.isdir(root):
+        misuse(no_folder(root), "--root")
     configure_messages(quiet)
 
     from pneumoscan.report.worklist import Worklist

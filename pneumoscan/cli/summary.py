@@ -1,9 +1,9 @@
 """What a scan found, and what it passed over, in a line each for people."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import PassedOver
 
 
 class Counts:
@@ -41,12 +41,26 @@ class Counts:
         return f"{self.total:,} scanned{found}" + (f"; {self.done:,} done before" if self.done else "") + "."
 
 
-def untaken(passed_over: PassedOver, include: list[str] | None) -> str:
-    """What was passed over without having been asked for, and what would take it; empty for nothing."""
-    names, links = passed_over.names, passed_over.links
-    parts = []
-    if names and not include:
-        parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
-    if links:
-        parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
-    return f"passed over: {', '.join(parts)}" if parts else ""
+class Untaken:
+    """How many files and links walks have passed over without having been asked to."""
+
+    def __init__(self, *, with_names: bool, is_own: Callable[[str], object]) -> None:
+        """Counts files only `with_names` that nobody chose, and none that the program writes itself."""
+        self._names = self._links = 0
+        self._with_names, self._is_own = with_names, is_own
+
+    def add(self, path: str, is_link: bool) -> None:
+        """Counts a file, or a link to a directory."""
+        if is_link:
+            self._links += 1
+        elif self._with_names and not self._is_own(path):
+            self._names += 1
+
+    def __str__(self) -> str:
+        names, links = self._names, self._links
+        parts = []
+        if names:
+            parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
+        if links:
+            parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
+        return f"passed over: {', '.join(parts)}" if parts else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscan.cli.exits import Exit, misuse, tell
+from pneumoscan.cli.exits import Exit, misuse, no_folder, tell
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -83,19 +83,18 @@ def watch(
     Research use only; not a medical device.
     """
     for directory in directories:
-        if not Path(directory).is_dir():
-            misuse(f"{directory} is no directory", "DIR")
+        if not os.path.isdir(directory):
+            misuse(f"{directory} is no directory, or may not be entered", "DIR")
     if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
         misuse(f"{output}: only .jsonl can grow and be read at the same time", "-o")
-    if not output.absolute().parent.is_dir():
-        misuse(f"{output}: there is no directory {output.parent}", "-o")
+    if not os.path.isdir(output.absolute().parent):
+        misuse(f"{output}: {no_folder(output.parent)}", "-o")
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         # Without -P Python would import what lies in the working directory, to which others may write.
         command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
-        reads = [os.path.realpath(directory) for directory in directories]
         writes_to = os.path.dirname(os.path.realpath(output))
-        typer.echo(unit(command, working_directory=os.getcwd(), reads=reads, writes_to=writes_to), nl=False)
+        typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
         return
     selection = Selection(
         recursive=recursive,

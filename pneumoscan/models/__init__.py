@@ -6,8 +6,11 @@ Owns their names. Knows nothing of what is in the files, so that listing names c
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
+
+from pneumoscan.atomic import replace_with
 
 FOLDER = Path(__file__).parent
 DEFAULT_MODEL = "fast"
@@ -36,19 +39,30 @@ def find(model: str | os.PathLike[str] | None) -> Path:
     return file_of(model) if isinstance(model, str) and model in names() else Path(model)
 
 
-def write_digest(file: Path) -> None:
-    """Puts the digest of a model file beside it, as sha256sum does."""
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n", encoding="utf-8")
+def put(new: Path, file: Path) -> None:
+    """Puts a new model file in its place, with its digest beside it as sha256sum writes it.
+
+    A kill in between leaves it without a digest, not with that of an older file.
+    """
+    digest = hashlib.sha256(new.read_bytes()).hexdigest()
+    beside = _digest_of(file)
+    beside.unlink(missing_ok=True)
+    new.replace(file)
+    replace_with(beside, f"{digest}  {file.name}\n".encode())
 
 
 def recorded_digest(file: Path) -> str | None:
     """The SHA-256, hexadecimal, that a model file has by what lies beside it; None where nothing does."""
     try:
-        digest, *_ = file.with_name(f"{file.name}.sha256").read_text(encoding="utf-8").split()
+        lines = _digest_of(file).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None
-    return digest.lower()
+    found = (re.search(r"\b[0-9a-fA-F]{64}\b", line) for line in lines if file.name in line)
+    return next((match[0].lower() for match in found if match), None)
+
+
+def _digest_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
 
 
 def first_of(digests: Iterable[str]) -> str | None:
