@@ -107,7 +107,7 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
         raise
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise DeviceError(f"starting it on GPU {number} failed: {error.__cause__ or error}") from error
-    if found is not None and not found <= devices.TOLERANCE:  # NaN is no smaller than anything
+    if devices.scores_otherwise(found):
         log.warning("GPU %d scores golden pictures otherwise, by up to %.2g; see: pneumoscan doctor", number, found)
     return session
 

@@ -13,6 +13,14 @@ TOLERANCE = 0.01
 """Largest difference of a golden picture's probability from what it must be that is no fault of model or device."""
 
 
+def scores_otherwise(difference: float | None) -> bool:
+    """Whether golden pictures score otherwise than they must, by their largest difference; None where there are none.
+
+    An answer that is not a number is wrong.
+    """
+    return difference is not None and not difference <= TOLERANCE
+
+
 class DeviceError(Exception):
     """The requested device cannot run the model; the message says why."""
 

@@ -140,7 +140,7 @@ def _model(path: str | os.PathLike[str] | None, trial: Trial) -> Answer:
         advice = "reinstall pneumoscan" if is_shipped else "name another with --model, or none for the default"
         return State.FAILED, f"{trial.error}; {advice}", {"file": file}
     card = trial.model.card
-    passed = trial.error is None and not _wrong(trial)
+    passed = trial.error is None and not devices.scores_otherwise(trial.difference)
     licence = next(iter(str(card.licence).splitlines()), "")
     details = {
         "name": f"{card.name}-{card.version}",
@@ -178,11 +178,6 @@ def _shipped() -> Answer:
     return state, "; ".join(told), {"default": models.DEFAULT_MODEL, "models": details}
 
 
-def _wrong(trial: Trial) -> bool:
-    """Whether the golden pictures are scored otherwise than they must be; an answer that is not a number is wrong."""
-    return trial.difference is not None and not trial.difference <= devices.TOLERANCE
-
-
 def _device(trial: Trial, used: bool) -> Answer:
     """How a device that does not refuse the model runs it. What is wrong with one that is not used is no failure."""
     trouble = State.FAILED if used else State.WARNING
@@ -195,7 +190,7 @@ def _device(trial: Trial, used: bool) -> Answer:
         return State.WARNING, "not tried, since the model cannot be loaded", details
     if trial.error is not None:
         return trouble, f"the model does not run: {trial.error}; name another with --model", details
-    if _wrong(trial):
+    if devices.scores_otherwise(trial.difference):
         told = f"probabilities of the golden pictures differ by up to {trial.difference:.2g}"
         return trouble, f"{told}; do not use this model on this device", details
     told = "no golden pictures to compare with"

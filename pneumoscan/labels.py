@@ -133,8 +133,8 @@ def _check_header(columns: Sequence[str], source: str) -> None:
         named = ", ".join(map(repr, columns))
         has = textwrap.shorten(f"the columns {named}", 300, placeholder=" …") if columns else "no columns"
         raise LabelError(f"{source} needs the columns path and label, and may have subtype and group; it has {has}")
-    for name in columns:
-        if name in ("path", "label", "subtype", "group") and columns.count(name) > 1:
+    for name in ("path", "label", "subtype", "group"):
+        if columns.count(name) > 1:
             raise LabelError(f"{source} has several columns {name}")
 
 

@@ -130,7 +130,7 @@ class Model:
         if not self._is_vouched_for:
             with suppress(Exception):  # a card may hold anything there
                 difference = self.self_test()
-        if difference is not None and not difference <= devices.TOLERANCE:  # NaN is no smaller than anything
+        if devices.scores_otherwise(difference):
             raise ModelError(
                 f"the model {self.path} is damaged, or this machine computes otherwise: its golden pictures get other "
                 f"probabilities than they must, by up to {difference:.2g}; see: pneumoscan doctor"

@@ -243,7 +243,7 @@ def _scan(path: str, prefix: str, selection: Selection, passed_over: PassedOver)
                 if selection.recursive and (selection.follow_links or not is_link):
                     yield os.fsencode(entry.name), True
                 elif selection.recursive:
-                    passed_over(entry.path, is_link)
+                    passed_over(entry.path, True)
             elif _matches(selection.include, entry.name, relative):
                 yield os.fsencode(entry.name), False
             else:

@@ -1,6 +1,7 @@
 """`pneumoscan bench`: tell how near a scan comes to what nobody can avoid."""
 
 import json
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
@@ -157,9 +158,9 @@ def _scripts(files: list[Path]) -> dict[str, Path]:
 def _check_outputs(files: list[Path | None]) -> None:
     """Says at once, and not after minutes, what could not be written."""
     for option, file in zip(("--json", "--history", "--plot"), files, strict=True):
-        if file is not None and file != STDOUT and not file.absolute().parent.is_dir():
-            misuse(f"{file}: there is no directory {file.parent}", option)
-        if file is not None and file.is_dir():
+        if file is not None and file != STDOUT:
+            need_folder(file.parent, option, file)
+        if file is not None and os.path.isdir(file):
             misuse(f"{file} is a directory", option)
         if file is not None and option != "--plot" and is_picture(file):
             misuse(f"{file} is a picture, which would be lost", option)

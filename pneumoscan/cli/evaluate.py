@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, no_folder, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -123,8 +123,8 @@ def evaluate(
         misuse(f"{wrong[0]} does not lie between 0 and 1", "--at")
     if root is not None and predictions is None:
         misuse("goes with --predictions", "--root")
-    if root is not None and not os.path.isdir(root):
-        misuse(no_folder(root), "--root")
+    if root is not None:
+        need_folder(root, "--root")
     _prepare(plots, report)
     configure_messages(quiet)
     known, unlabelled = _known(labels)
@@ -136,7 +136,7 @@ def evaluate(
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
         misuse("excludes the options of model and machine: nothing is scanned", "--predictions")
     else:
-        records = _read(predictions, "" if root is None else os.fspath(root))
+        records = _read(predictions, root)
     pairing = pair(known, records, unlabelled)
     if not pairing.scored:
         fail(_nothing(pairing), Exit.NOTHING_TO_SCAN)
@@ -193,9 +193,11 @@ def _known(source: str) -> tuple[list[Labelled], list[str]]:
     return known, unlabelled
 
 
-def _read(predictions: Path, root: str) -> list[Record]:
+def _read(predictions: Path, root: Path | None) -> list[Record]:
     """The records of an earlier scan, with paths as they are from here."""
     found = recorded(predictions, "--predictions")
+    if root is None:
+        return list(found)
     return [replace(record, path=os.path.join(root, record.path)) for record in found]
 
 

@@ -44,6 +44,12 @@ def misuse(message: str, option: str) -> NoReturn:
     raise typer.BadParameter(printable(message), param_hint=option)
 
 
+def need_folder(folder: str | os.PathLike[str], option: str, of: object = None) -> None:
+    """Exits with `USAGE`, naming the option, unless a folder, in which `of` is to lie, is there and may be entered."""
+    if not os.path.isdir(folder):
+        misuse(no_folder(folder) if of is None else f"{of}: {no_folder(folder)}", option)
+
+
 def no_folder(folder: str | os.PathLike[str]) -> str:
     """Why a folder that is needed is none."""
     try:
@@ -52,6 +58,11 @@ def no_folder(folder: str | os.PathLike[str]) -> str:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
             return f"cannot enter {folder}: {error.strerror}"
     return f"there is no directory {folder}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, of which one needs no plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def complain(message: str) -> None:

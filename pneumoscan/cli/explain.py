@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, misuse, no_folder, say
+from pneumoscan.cli.exits import Exit, complain, misuse, need_folder, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
@@ -90,9 +90,8 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
         misuse(f"{output} is no directory, which several pictures need", "-o")
     elif output.suffix.lower() != ".png":
         misuse(f"{output} is neither a directory nor named .png", "-o")
-    elif not os.path.isdir(output.absolute().parent):
-        misuse(f"{output}: {no_folder(output.parent)}", "-o")
     else:
+        need_folder(output.parent, "-o", output)
         targets = [output]
     inputs = {_identity(path) for path in images} - {None}
     taken: dict[Path, str] = {}

@@ -11,7 +11,7 @@ from typing import Self
 import typer
 
 from pneumoscan.atomic import growing_place
-from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, no_folder
+from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings, Verdict
 from pneumoscan.records import Record
@@ -38,8 +38,8 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
         chosen = (format or default) if path == STDOUT else SUFFIXES.get(path.suffix.lower(), format)
         if chosen is None:
             misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
-        if path != STDOUT and not os.path.isdir(path.absolute().parent):
-            misuse(f"{path}: {no_folder(path.parent)}", "-o")
+        if path != STDOUT:
+            need_folder(path.parent, "-o", path)
         if path != STDOUT and is_picture(path):
             misuse(f"{path} is a picture, which would be lost: name a file for the results", "-o")
         if chosen is Format.TABLE and path != STDOUT:

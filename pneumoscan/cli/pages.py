@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import complain, misuse, no_folder
+from pneumoscan.cli.exits import complain, misuse, need_folder
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
@@ -92,12 +92,10 @@ def check_page(target: Path, option: str = "-o") -> None:
     """
     if target.suffix.lower() not in (".html", ".htm"):
         misuse(f"{target}: name the page .html", option)
-    folder = target.absolute().parent
-    if not os.path.isdir(folder):
-        misuse(f"{target}: {no_folder(target.parent)}", option)
+    need_folder(target.parent, option, target)
     if not is_file(target):
         misuse(f"{target} cannot be written: it is no regular file", option)
-    if not os.access(folder, os.W_OK) or (os.path.exists(target) and not os.access(target, os.W_OK)):
+    if not os.access(target.parent, os.W_OK) or (os.path.exists(target) and not os.access(target, os.W_OK)):
         misuse(f"{target} cannot be written: {os.strerror(errno.EACCES)}", option)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, tell
+from pneumoscan.cli.exits import Exit, complain, counted, fail, misuse, tell
 from pneumoscan.cli.heatmaps import Heatmaps, Which
 from pneumoscan.cli.options import (
     FILES,
@@ -168,7 +168,7 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
-            others = f"; {untaken}" if str(untaken) else ""
+            others = f"; passed over: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
             fail(f"nothing to scan: no pictures in {where}{part}{others}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
@@ -184,17 +184,17 @@ def predict(
     seconds = time.monotonic() - begun
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
-        if others := str(untaken):
-            tell(f"{others[0].upper()}{others[1:]}.")
+        if str(untaken):
+            tell(f"Passed over: {untaken}.")
         if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
             tell(f"Stopped {why} before the end{how}.")
         if drawing:
-            tell(f"{_heatmaps(drawing.written)} in {printable(str(heatmaps))}.")
+            tell(f"{counted(drawing.written, 'heatmap')} in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
     if drawing and drawing.failed:
-        complain(f"{_heatmaps(drawing.failed)} could not be written; all records are")
+        complain(f"{counted(drawing.failed, 'heatmap')} could not be written; all records are")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
@@ -222,10 +222,6 @@ def _selection(
         )
     except ValueError:
         misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
-
-
-def _heatmaps(count: int) -> str:
-    return "1 heatmap" if count == 1 else f"{count:,} heatmaps"
 
 
 def _named(paths: list[str], files_from: str | None, null: bool, counts: Counts) -> Iterable[str]:

@@ -1,13 +1,12 @@
 """`pneumoscan report`: make a page of records, to look through the most urgent pictures first."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, fail, misuse, no_folder
+from pneumoscan.cli.exits import Exit, fail, need_folder
 from pneumoscan.cli.options import RESULTS, DeviceName, ModelName, Quiet
 from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
 from pneumoscan.cli.progress import progress
@@ -78,8 +77,7 @@ def report(
     """
     check_page(output)
     root = root or Path()
-    if not os.path.isdir(root):
-        misuse(no_folder(root), "--root")
+    need_folder(root, "--root")
     configure_messages(quiet)
 
     from pneumoscan.report.worklist import Worklist

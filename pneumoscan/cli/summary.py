@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+from pneumoscan.cli.exits import counted
 from pneumoscan.records import Label, Record, Status
 
 
@@ -36,7 +37,7 @@ class Counts:
     def __str__(self) -> str:
         parts = [f"{self._verdicts[name]:,} {name.lower()}" for name in (*Label, Status.REJECTED) if self[name]]
         if errors := self[Status.ERROR]:
-            parts.append(f"{errors:,} error{'s' if errors > 1 else ''}")
+            parts.append(counted(errors, "error"))
         found = f": {', '.join(parts)}; {self._review:,} for review" if parts else ""
         return f"{self.total:,} scanned{found}" + (f"; {self.done:,} done before" if self.done else "") + "."
 
@@ -57,10 +58,9 @@ class Untaken:
             self._names += 1
 
     def __str__(self) -> str:
-        names, links = self._names, self._links
         parts = []
-        if names:
-            parts.append(f"{names:,} file{'s' if names > 1 else ''} named otherwise (see --include)")
-        if links:
-            parts.append(f"{links:,} link{'s' if links > 1 else ''} to folders (see --follow-links)")
-        return f"passed over: {', '.join(parts)}" if parts else ""
+        if self._names:
+            parts.append(f"{counted(self._names, 'file')} named otherwise (see --include)")
+        if self._links:
+            parts.append(f"{counted(self._links, 'link')} to folders (see --follow-links)")
+        return ", ".join(parts)

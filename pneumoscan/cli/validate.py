@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, say
+from pneumoscan.cli.exits import Exit, complain, counted, fail, misuse, say
 from pneumoscan.formats import SUFFIXES, Format, printable
 from pneumoscan.ledger import temporary_database
 from pneumoscan.reading import Place, rows
@@ -93,9 +93,9 @@ def check(stream: io.BufferedReader, name: str, format: Format, quiet: bool) -> 
                 if quiet:
                     break
     if count > len(lines):
-        lines.append(f"{name}: {_counted(count - len(lines), 'more problem')}")
-    verdict = f"{_counted(count, 'problem')} in" if count else "valid,"
-    lines.append(f"{name}: {verdict} {_counted(records, 'record')}")
+        lines.append(f"{name}: {counted(count - len(lines), 'more problem')}")
+    verdict = f"{counted(count, 'problem')} in" if count else "valid,"
+    lines.append(f"{name}: {verdict} {counted(records, 'record')}")
     return "".join(f"{printable(line)}\n" for line in lines), not count
 
 
@@ -106,7 +106,3 @@ def _first_place(paths: sqlite3.Connection, path: str, place: Place) -> Place:
         return place
     first: Place = paths.execute("SELECT place FROM first WHERE path = ?", [key]).fetchone()[0]
     return first
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscan.cli.exits import Exit, misuse, no_folder, tell
+from pneumoscan.cli.exits import Exit, misuse, need_folder, tell
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -87,8 +87,7 @@ def watch(
             misuse(f"{directory} is no directory, or may not be entered", "DIR")
     if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
         misuse(f"{output}: only .jsonl can grow and be read at the same time", "-o")
-    if not os.path.isdir(output.absolute().parent):
-        misuse(f"{output}: {no_folder(output.parent)}", "-o")
+    need_folder(output.parent, "-o", output)
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         # Without -P Python would import what lies in the working directory, to which others may write.
