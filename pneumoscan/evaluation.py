@@ -25,6 +25,8 @@ KEPT_SENSITIVITY = 0.95
 
 NO_INTERVAL = "no interval"
 """Where all resamples agree, which is no certainty."""
+TOO_FEW = "too few patients"
+"""Where resamples too often lack a class, or what else the figure needs, for an interval."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,17 +133,19 @@ class Evaluation:
     at: list[Verdicts]
 
 
-def evaluate(cases: Cases, at: Sequence[float] | None = None, *, unscored: int = 0, rounds: int = 1000) -> Evaluation:
+def evaluate(
+    cases: Cases, at: Sequence[float] | None = None, *, unscored: Sequence[Label] = (), rounds: int = 1000
+) -> Evaluation:
     """Measures scores and verdicts.
 
-    Proportions have Wilson intervals, everything else percentile bootstrap intervals over patients. The calibration
-    error of a resample tends to be larger than that of the cases themselves, so that its interval lies high.
+    Proportions have Wilson intervals, everything else bootstrap intervals over patients.
 
     Args:
         cases: at least one.
         at: thresholds besides the recorded one; unless given, 0.5 and the highest that keeps a sensitivity of
             `KEPT_SENSITIVITY` on these very cases.
-        unscored: labelled pictures without a score, each of which `accuracy_of_all` counts as a wrong verdict.
+        unscored: labels of the pictures without a score, each of which `sensitivity_of_all`, `specificity_of_all` and
+            `accuracy_of_all` count as a wrong verdict.
         rounds: resamples of the bootstrap.
     """
     cuts = list(_cuts(cases, at))
@@ -188,18 +192,21 @@ def _confusion(truth: BoolArray, positive: BoolArray) -> dict[str, int]:
     return dict(zip(names, map(int, confusion_matrix(truth, positive, labels=[False, True]).ravel()), strict=True))
 
 
-def _shares(cases: Cases, positive: BoolArray, unscored: int) -> dict[str, Figure]:
+def _shares(cases: Cases, positive: BoolArray, unscored: Sequence[Label]) -> dict[str, Figure]:
     """The figures that are proportions, for verdicts bool [N]."""
-    truth, right, labelled = cases.truth, cases.truth == positive, len(cases) + unscored
+    truth, right, everything = cases.truth, cases.truth == positive, np.ones(len(cases), bool)
+    ill = sum(label == Label.PNEUMONIA for label in unscored)
     return {
         "sensitivity": _share(positive, truth, "pneumonia"),
+        "sensitivity_of_all": _share(positive, truth, "labelled pneumonia", ill),
         "sensitivity_bacterial": _share(positive, truth & cases.bacterial, "bacterial"),
         "sensitivity_viral": _share(positive, truth & cases.viral, "viral"),
         "specificity": _share(~positive, ~truth, "normal"),
+        "specificity_of_all": _share(~positive, ~truth, "labelled normal", len(unscored) - ill),
         "ppv": _share(truth, positive, "called PNEUMONIA"),
         "npv": _share(~truth, ~positive, "called NORMAL"),
-        "accuracy": _share(right, np.ones(len(cases), bool), "scored"),
-        "accuracy_of_all": Figure(*metrics.wilson(int(right.sum()), labelled), labelled, "labelled"),
+        "accuracy": _share(right, everything, "scored"),
+        "accuracy_of_all": _share(right, everything, "labelled", len(unscored)),
     }
 
 
@@ -211,8 +218,9 @@ def _flagged(cases: Cases, cut: _Cut) -> dict[str, Figure]:
     return {"errors_flagged": Figure(None, None, None, int(wrong.sum()), "wrong verdicts", "not recorded")}
 
 
-def _share(hits: BoolArray, among: BoolArray, of: str) -> Figure:
-    cases = int(among.sum())
+def _share(hits: BoolArray, among: BoolArray, of: str, missed: int = 0) -> Figure:
+    """The share of the cases `among` which are also `hits`; `missed` more cases are not."""
+    cases = int(among.sum()) + missed
     if not cases:
         return Figure(None, None, None, 0, of, "there are none")
     return Figure(*metrics.wilson(int((hits & among).sum()), cases), cases, of)
@@ -226,12 +234,14 @@ class _Measure(NamedTuple):
         needs: why it cannot be told then.
         among: bool [N], the cases that it is about; None for all of them.
         of: what those are.
+        reflected: see `pneumoscan.metrics.interval_of`.
     """
 
     value: Callable[[IntArray | None], float]
     needs: str = ""
     among: BoolArray | None = None
     of: str = "scored"
+    reflected: bool = False
 
 
 def _score_measures(cases: Cases) -> dict[str, _Measure]:
@@ -240,7 +250,7 @@ def _score_measures(cases: Cases) -> dict[str, _Measure]:
     return {
         "roc_auc": _Measure(ranking.roc_auc, "needs both classes"),
         "pr_auc": _Measure(ranking.average_precision, "needs both classes"),
-        "calibration_error": _Measure(partial(metrics.calibration_error, truth, scores)),
+        "calibration_error": _Measure(partial(metrics.calibration_error, truth, scores), reflected=True),
         "brier": _Measure(partial(metrics.brier, truth, scores)),
         "subtype_auc": _Measure(
             lambda weights: subtypes.roc_auc(None if weights is None else weights[known]),
@@ -274,8 +284,9 @@ def _figure(measure: _Measure, value: float, draws: FloatArray, total: int) -> F
     cases = total if measure.among is None else int(measure.among.sum())
     if np.isnan(value):
         return Figure(None, None, None, cases, measure.of, measure.needs)
-    draws = draws[~np.isnan(draws)]
-    low, high = np.percentile(draws, (2.5, 97.5)) if len(draws) else (value, value)
+    _, low, high = metrics.interval_of(value, draws, reflected=measure.reflected)
+    if np.isnan(low):
+        return Figure(value, None, None, cases, measure.of, TOO_FEW)
     if np.isclose(low, high, rtol=0, atol=1e-9):  # every verdict is right, or there is one patient: no certainty
         return Figure(value, None, None, cases, measure.of, NO_INTERVAL)
-    return Figure(value, float(low), float(high), cases, measure.of)
+    return Figure(value, low, high, cases, measure.of)

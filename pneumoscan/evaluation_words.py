@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from pneumoscan.evaluation import NO_INTERVAL, Evaluation, Figure, Verdicts
+from pneumoscan.evaluation import NO_INTERVAL, TOO_FEW, Evaluation, Figure, Verdicts
 from pneumoscan.labels import Pair, Pairing
 from pneumoscan.metrics import Interval
 from pneumoscan.records import Label, Subtype
@@ -21,9 +21,11 @@ OF_SCORES = {
 }
 OF_VERDICTS = {
     "sensitivity": "sensitivity",
+    "sensitivity_of_all": "  with unscored as wrong",
     "sensitivity_bacterial": "  bacterial pneumonia",
     "sensitivity_viral": "  viral pneumonia",
     "specificity": "specificity",
+    "specificity_of_all": "  with unscored as wrong",
     "ppv": "PPV",
     "npv": "NPV",
     "accuracy": "accuracy",
@@ -36,9 +38,13 @@ OF_VERDICTS = {
 
 
 def shown(verdicts: Verdicts) -> dict[str, str]:
-    """The figures at a threshold; where everything was scored, accuracy needs no second denominator."""
-    same = verdicts.figures["accuracy"].cases == verdicts.figures["accuracy_of_all"].cases
-    return {name: words for name, words in OF_VERDICTS.items() if not (same and name == "accuracy_of_all")}
+    """The figures at a threshold; where everything was scored, none needs a second denominator."""
+
+    def says_more(name: str) -> bool:
+        of_scored = name.removesuffix("_of_all")
+        return name == of_scored or verdicts.figures[name].cases != verdicts.figures[of_scored].cases
+
+    return {name: words for name, words in OF_VERDICTS.items() if says_more(name)}
 
 
 def written(figure: Figure) -> str:
@@ -90,7 +96,9 @@ def notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
     """What must be known of the figures to read them rightly."""
     yield (
         "Intervals: Wilson for shares of counted pictures; bootstrap over patients for AUC, ECE, Brier score, F1 and "
-        "MCC. PPV, NPV, accuracy, F1 and PR AUC hold for this share of pneumonia only."
+        "MCC. PR AUC is average precision. ECE is over 15 equal bins of the probability of pneumonia; chance makes it "
+        "larger, the more so the fewer pictures there are. All but sensitivity, specificity, ROC AUC and the AUC of "
+        "subtypes hold for this share of pneumonia only."
     )
     for each in evaluation.at:
         if each.same_data:
@@ -103,3 +111,5 @@ def notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
     figures = (evaluation.figures, *(each.figures for each in evaluation.at))
     if any(each.reason == NO_INTERVAL for named in figures for each in named.values()):
         yield "No interval: all resamples agree, which is no certainty."
+    if any(each.reason == TOO_FEW for named in figures for each in named.values()):
+        yield "Too few patients: more than one resample in a hundred lacks a class or a verdict. Hence no interval."

@@ -188,7 +188,12 @@ class Pairing:
     @property
     def labelled(self) -> list[Labelled]:
         """Everything with a label."""
-        return [each.labelled for each in (*self.scored, *self.rejected, *self.failed)] + self.without_record
+        return [each.labelled for each in self.scored] + self.unscored
+
+    @property
+    def unscored(self) -> list[Labelled]:
+        """Everything with a label and without a score."""
+        return [each.labelled for each in (*self.rejected, *self.failed)] + self.without_record
 
 
 def pair(labels: Iterable[Labelled], records: Iterable[Record], unlabelled: Iterable[str] = ()) -> Pairing:

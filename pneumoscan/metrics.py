@@ -5,7 +5,7 @@ Everywhere, `truth` is bool [N] (True for PNEUMONIA) and `scores` float [N] (pro
 """
 
 from collections.abc import Callable, Iterator
-from math import sqrt
+from math import isnan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,12 @@ Z95 = 1.959964
 CALIBRATION_BINS = 15
 """Of the expected calibration error, as in Guo et al. (ICML 2017)."""
 
+UNDEFINED = 0.01
+"""Share of the resamples that may lack a figure: where more do, too few patients are of a class for an interval."""
+
 
 class Interval(NamedTuple):
-    """A figure and its 95 % interval."""
+    """A figure and its 95 % interval, whose ends are not a number where it cannot be told."""
 
     value: float
     low: float
@@ -31,7 +34,7 @@ class Interval(NamedTuple):
 
     def __str__(self) -> str:
         """For people, to three digits: `value (low to high)`."""
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f} ({'no interval' if isnan(self.low) else f'{self.low:.3f} to {self.high:.3f}'})"
 
 
 def roc_auc(truth: BoolArray, scores: FloatArray) -> float:
@@ -136,7 +139,12 @@ def brier(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None)
 
 
 def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None) -> float:
-    """Expected calibration error: mean |observed share - mean score| over equal bins (Guo et al., ICML 2017)."""
+    """Expected calibration error: mean |observed share - mean score| over equal bins.
+
+    After Guo et al. (ICML 2017), but of the probability of pneumonia, from 0 to 1, where they bin the confidence in the
+    verdict: the stricter of the two, since what is too high for the ill cannot make up for what is too low for the
+    healthy. It is biased upwards: chance makes even perfect scores deviate, the more so the fewer cases there are.
+    """
     where = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     times = np.ones(len(truth)) if weights is None else weights
     return float(np.abs(np.bincount(where, (scores - truth) * times)).sum() / times.sum())
@@ -148,19 +156,41 @@ def bootstrap(
     *,
     rounds: int = 1000,
     seed: int = 0,
+    reflected: bool = False,
 ) -> Interval:
-    """A figure with the percentile interval over resampled groups (Efron and Tibshirani, 1993).
+    """A figure with its interval over resampled groups.
 
     Args:
-        figure: computes the figure for an array of positions (intp [M]); not-a-number results are left out.
+        figure: computes the figure for an array of positions (intp [M]).
         groups: [N], the patient of each case: whole patients are drawn, since their pictures are no independent cases.
         rounds: resamples.
         seed: the same seed gives the same interval.
+        reflected: see `interval_of`.
     """
     everything = np.arange(len(np.asarray(groups)))
     draws = [figure(np.repeat(everything, weights)) for weights in resamples(groups, rounds=rounds, seed=seed)]
-    low, high = np.nanpercentile(draws, (2.5, 97.5))
-    return Interval(figure(everything), float(low), float(high))
+    return interval_of(figure(everything), np.array(draws), reflected=reflected)
+
+
+def interval_of(value: float, draws: FloatArray, *, reflected: bool = False) -> Interval:
+    """A figure with its interval, from what it is in resamples.
+
+    Args:
+        value: of the cases themselves.
+        draws: [R], of resamples; not a number where one has no such figure. If more than `UNDEFINED` have none, there
+            is no interval.
+        reflected: the basic bootstrap interval instead of that of percentiles (both in Efron and Tibshirani, 1993), not
+            below 0: for figures that chance makes larger, and so resamples once more.
+    """
+    defined = draws[~np.isnan(draws)]
+    if len(defined) < (1 - UNDEFINED) * len(draws):
+        return Interval(value, float("nan"), float("nan"))
+    low, high = map(float, np.percentile(defined, (2.5, 97.5)))
+    return (
+        Interval(value, max(0.0, 2 * value - high), max(value, 2 * value - low))
+        if reflected
+        else Interval(value, low, high)
+    )
 
 
 def resamples(groups: ArrayLike, *, rounds: int = 1000, seed: int = 0) -> Iterator[IntArray]:

@@ -109,7 +109,7 @@ class TestPredictions:
         found = as_object("labels.csv", "--predictions", "out.jsonl", code=Exit.INPUT_ERRORS)
         assert (found["without_record"], found["without_label"]) == (["d.jpg"], ["other.jpg"])
 
-    def test_that_failed_or_were_rejected_are_counted_named_and_held_against_one_accuracy(self, place: Path) -> None:
+    def test_that_failed_or_were_rejected_are_counted_named_and_held_against_the_verdicts(self, place: Path) -> None:
         write(place / "out.jsonl", *RECORDS[:2], replace(REJECTED, path="c.jpg"), replace(FAILED, path="d.jpg"))
         code, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
         assert code == Exit.INPUT_ERRORS
@@ -117,6 +117,7 @@ class TestPredictions:
         assert "1 rejected\n  c.jpg (PNEUMONIA): not_a_chest_xray: does not look like one\n" in stdout
         assert "1 failed\n  d.jpg (PNEUMONIA): not_found: there is no such file\n" in stdout
         assert re.search(r"accuracy +1\.000 .* 2 scored\n +with unscored as wrong +0\.500 .* 4 labelled\n", stdout)
+        assert re.search(r"sensitivity +1\.000 .*\n +with unscored as wrong +0\.333 .* 3 labelled pneumonia\n", stdout)
 
     def test_that_were_rejected_are_no_errors(self, place: Path) -> None:
         write(place / "out.jsonl", *RECORDS[:3], replace(REJECTED, path="d.jpg"))
@@ -205,7 +206,7 @@ class TestTheAnswer:
 
     def test_names_value_interval_and_denominator(self, place: Path) -> None:
         _, stdout, _ = evaluate("labels.csv", "--predictions", "out.jsonl")
-        assert re.search(r"^  sensitivity +0\.667 \(0\.208 to 0\.939\)  3 pneumonia$", stdout, re.MULTILINE)
+        assert re.search(r"^  sensitivity +0\.667 \(0\.208 to 0\.939\) +3 pneumonia$", stdout, re.MULTILINE)
         assert re.search(r"^  is PNEUMONIA +1 +2$", stdout, re.MULTILINE)
         assert re.search(r"^  precision +0\.500 \(.*\) +1\.000 \(.*\)$", stdout, re.MULTILINE)
 

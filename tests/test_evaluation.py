@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from pneumoscan import evaluation, metrics
-from pneumoscan.evaluation import NO_INTERVAL, Cases, Figure
+from pneumoscan.evaluation import NO_INTERVAL, TOO_FEW, Cases, Figure
 from pneumoscan.labels import Labelled, Pair
 from pneumoscan.records import Label, Subtype
 from tests.records import ILL
@@ -93,10 +93,12 @@ class TestAtTheRecordedThreshold:
             "PNEUMONIA": {"precision": 3 / 4, "recall": 3 / 4, "f1": 6 / 8},
         }
 
-    def test_pictures_without_a_score_can_be_held_against_the_accuracy(self) -> None:
-        figures = evaluate(MIXED, unscored=3).at[0].figures
+    def test_pictures_without_a_score_can_be_held_against_the_verdicts(self) -> None:
+        figures = evaluate(MIXED, unscored=[Label.NORMAL, Label.PNEUMONIA, Label.PNEUMONIA]).at[0].figures
+        assert figures["sensitivity_of_all"] == Figure(*metrics.wilson(3, 6), 6, "labelled pneumonia")
+        assert figures["specificity_of_all"] == Figure(*metrics.wilson(2, 4), 4, "labelled normal")
         assert figures["accuracy_of_all"] == Figure(*metrics.wilson(5, 10), 10, "labelled")
-        assert figures["accuracy"].cases == 7
+        assert [figures[name].cases for name in ("sensitivity", "specificity", "accuracy")] == [4, 3, 7]
 
     def test_verdicts_are_the_records_own_where_thresholds_differ(self) -> None:
         pairs = [
@@ -133,7 +135,7 @@ class TestWhateverTheThreshold:
         assert cases(("v", 0.0), ("v", 0.4)).viral_share.tolist() == [0.5, 1]
 
     def test_intervals_enclose_the_figure(self) -> None:
-        figure = self.figures["roc_auc"]
+        figure = evaluate(cases(*[("n", 0.1), ("n", 0.6), ("b", 0.4), ("b", 0.9)] * 5)).figures["roc_auc"]
         assert figure.low is not None
         assert figure.high is not None
         assert figure.low < value(figure) <= figure.high
@@ -146,8 +148,29 @@ class TestWhateverTheThreshold:
         assert together.high - together.low > 1.5 * (apart.high - apart.low)  # type: ignore[operator]
 
     def test_resamples_that_all_agree_give_no_interval(self) -> None:
-        figure = evaluate(cases(("n", 0.1), ("n", 0.2), ("b", 0.8), ("b", 0.9))).figures["roc_auc"]
+        figure = evaluate(cases(*[("n", 0.1), ("b", 0.9)] * 9)).figures["roc_auc"]
         assert (figure.value, figure.low, figure.high, figure.reason) == (1, None, None, NO_INTERVAL)
+
+    @pytest.mark.parametrize(("patients", "reason"), [(3, TOO_FEW), (8, None)])
+    def test_resamples_that_too_often_lack_a_class_give_no_interval(self, patients: int, reason: str | None) -> None:
+        rows = [("n", 0.1), ("n", 0.6), *[("n", 0.2)] * (patients - 2), *[("b", 0.4), ("b", 0.9)] * 20]
+        figure = evaluate(cases(*rows)).figures["roc_auc"]
+        assert (figure.reason, figure.low is None, figure.high is None) == (
+            reason,
+            reason is not None,
+            reason is not None,
+        )
+        assert figure.value is not None
+
+    def test_the_calibration_error_that_chance_alone_makes_is_within_its_interval(self) -> None:
+        """Scores are right to the last: an interval of percentiles would lie above the error of 0, and of the cases."""
+        random = np.random.default_rng(0)
+        scores = random.uniform(size=400)
+        found = evaluate(cases(*(("b" if random.uniform() < score else "n", score) for score in scores)))
+        figure = found.figures["calibration_error"]
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low < 0.01 < value(figure) <= figure.high < 0.08
 
 
 class TestOtherThresholds:

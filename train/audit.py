@@ -29,6 +29,8 @@ SENSITIVITY = 0.95
 SOFT_NORMALS = "soft normals"
 """With all pneumonias, but of the normal pictures only those that are as soft."""
 FRAME_ONLY = ("frame only", "frame only, filled")
+KEPT = ("lungs removed", "lungs removed, filled", "frame masked")
+"""Stresses for which the share of the skill is told that they leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Audit:
 
     Attributes:
         name: as it was given on the command line.
-        held_out: False when the candidate was trained on these very pictures.
+        held_out: True for a fit; of a file False when it was trained on exactly these pictures, and None when not: its
+            card holds but one digest, so that it may have been trained on some of them.
         identity: of the fit as it is read (see `train.fitted.Fitted`), or name, version and digest of a model file.
         figures: by stress, and for those of `FULL` also with no other normal pictures than soft ones (see
             `train.texture.find_soft`), then by name: auc, auc_within (see `auc_within`), auc_change (against plain on
@@ -63,7 +66,7 @@ class Audit:
     """
 
     name: str
-    held_out: bool
+    held_out: bool | None
     identity: dict[str, object]
     figures: dict[str, dict[str, Interval]]
     kept: dict[str, Interval]
@@ -104,21 +107,19 @@ def audit(
         if target not in targets[few]:
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
     if candidate.is_dir():
-        held_out = True
+        held_out: bool | None = True
         fit = open_fit(candidate, samples, pixels, size, int8=int8)
         answers, identity = ask_fit(fit, bench), fit.read_identity
     else:
         answers, model = ask_model(candidate, pixels, bench)
-        held_out = model.card.data_sha256 != dataset.digest(samples, pixels)
+        held_out = False if model.card.data_sha256 == dataset.digest(samples, pixels) else None
         identity = {"name": model.card.name, "version": model.card.version, "sha256": model.sha256}
     soft = find_soft(pixels[pictures], targets[pictures] > 0)
     hardest = pictures[soft | (targets[pictures] > 0)]
     if soft.any():
         answers |= {f"{name}, {SOFT_NORMALS}": answers[name].of(hardest) for name in FULL}
     figures = {name: figures_of(answer, answers["plain"], targets, groups) for name, answer in answers.items()}
-    kept = {
-        name: skill_kept(answers[name], answers["plain"], targets, groups) for name in ("lungs removed", "frame masked")
-    }
+    kept = {name: skill_kept(answers[name], answers["plain"], targets, groups) for name in KEPT}
     return Audit(str(candidate), held_out, identity, figures, kept, checks_of(figures))
 
 

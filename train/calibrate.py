@@ -109,8 +109,10 @@ def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
     ill, healthy = np.sort(scores[targets > 0]), np.sort(scores[targets == 0])
     threshold = threshold_at(SENSITIVITY, ill)
     # The k-th score of n with k = floor((n + 1) alpha): the finite-sample correction of split-conformal prediction.
-    lowest_ill = float(ill[max(0, int((len(ill) + 1) * (1 - COVERAGE)) - 1)])
-    highest_healthy = float(healthy[len(healthy) - max(1, int((len(healthy) + 1) * (1 - COVERAGE)))])
+    # Where k is 0 there are too few for a limit.
+    of_ill, of_healthy = (int((len(scores) + 1) * (1 - COVERAGE)) for scores in (ill, healthy))
+    lowest_ill = float(ill[of_ill - 1]) if of_ill else 0.0
+    highest_healthy = float(healthy[-of_healthy]) if of_healthy else 1.0
     band = (min(lowest_ill, highest_healthy, threshold), max(lowest_ill, highest_healthy, threshold))
     fitted = Calibration(temperature, offsets, threshold, band)
     detected = (targets > 0) & (scores >= threshold)
@@ -190,7 +192,7 @@ def out_of_fold_figures(
             f"{name}_specificity": metrics.specificity(truth, verdict),
             f"{name}_accuracy": metrics.accuracy(truth, verdict),
             f"{name}_specificity_at_sensitivity_90": of_patients(_of(partial(specificity_at, 0.90), truth, score)),
-            f"{name}_calibration_error": of_patients(_of(metrics.calibration_error, truth, score)),
+            f"{name}_calibration_error": of_patients(_of(metrics.calibration_error, truth, score), reflected=True),
             f"{name}_brier": of_patients(_of(metrics.brier, truth, score)),
             f"{name}_subtype_auc": metrics.bootstrap(
                 _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]

@@ -14,6 +14,7 @@ from train.fit import BLINDING
 from train.fitted import RANGE_PICTURES
 from train.network import describe
 from train.settings import Settings
+from train.teacher import VIEW
 
 FIGURES = {
     "auc": "AUC, pneumonia against normal",
@@ -42,7 +43,7 @@ Three-class network (normal, bacterial pneumonia, viral pneumonia) for chest X-r
 
 ## Data
 
-{pictures:,} pictures of {groups:,} patients ({counts}). {source}
+{pictures:,} pictures of {groups:,} patients, as far as is known ({counts}). {source}
 
 Digest of labels and pixels (SHA-256): `{data_sha256}`.
 
@@ -77,19 +78,22 @@ The probabilities presume the share of pneumonia in the training data, {prevalen
 
 - Threshold **{threshold}**: the {threshold_method}.
 - Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side, of plain
-  and stressed out-of-fold pictures together (class-conditional conformal prediction). Either kind alone may have less, see below.
+  and stressed out-of-fold pictures together (class-conditional conformal prediction, of pictures, though those of a patient are
+  alike). Either kind alone may have less, see below.
 - A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
   {subtype_precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
   Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one.
 
 ## Figures
 
-Out of fold, with 95 % intervals (Wilson for proportions, bootstrap over patients for the rest). For each fold,
-the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
+Out of fold, with 95 % intervals (Wilson for proportions, which takes pictures for independent; bootstrap over patients for the
+rest). They say what other pictures would change, not what another training would, or another choice of the threshold. For each
+fold, the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
 {area_low:.0%} to {area_high:.0%} of the area, stretched by up to {aspect} either way, contrast {contrast_low} to {contrast_high},
 gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out. Training changes its pictures in such ways too, at least as
 strongly: these are figures of known changes, not of another hospital. Networks and recipes were chosen by some of the
-same folds, with few to choose from (see the models' change log): that too makes the figures a little too good.
+same folds, with few to choose from (see the models' change log): that too makes the figures a little too good. The calibration
+error is over 15 equal bins of the probability of pneumonia; chance makes it larger, the more so the fewer pictures there are.
 
 | | plain | stressed |
 |---|---|---|
@@ -150,7 +154,7 @@ pneumonias, which are rare in these data, count more."""
 TAUGHT = """
 
 The network learned from larger ones (distillation; teachers: {teachers}): {share:.0%} of each target is what they say of the same
-view, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
+view, at no more than {side} pixels a side, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
 all networks of the same fits; each batch by one of them, drawn at random."""
 
 QUANTISED = """
@@ -188,7 +192,7 @@ def write_card(
         network=describe(settings.network),
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
         + (BALANCED if settings.balance_texture else ""),
-        taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")))
+        taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")), side=VIEW)
         if settings.teacher_share
         else "",
         quantised=QUANTISED.format(pictures=RANGE_PICTURES) if int8 else "",

@@ -24,7 +24,8 @@ from train.validate import out_of_fold
 KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
     "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
-    "5 years, anterior-posterior views, one hospital. The official `test` folder was not used for anything."
+    "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything; "
+    "results that others had on it were known."
 )
 """Source of the published data set, in either copy."""
 KERMANY_COUNTS = ((1341, 2530, 1345), (1349, 2538, 1345))

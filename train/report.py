@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pneumoscan.metrics import Interval
 from train.audit import Audit
@@ -22,9 +22,25 @@ COLUMNS = {
     "subtype_auc": "subtype AUC",
 }
 SKILL = {
-    "lungs removed": "skill (2 AUC - 1) left without the lungs, should be none",
+    "lungs removed": "skill (2 AUC - 1) left with the lungs blacked out, should be none",
+    "lungs removed, filled": "skill left with grey in their place, should be none",
     "frame masked": "skill left without the frame, should be all",
 }
+
+
+class _Caveat(NamedTuple):
+    """What is said above the tables, after the candidate's name, and beside each check."""
+
+    opening: str
+    beside: str
+
+
+HELD_OUT = {
+    True: _Caveat("", ""),
+    False: _Caveat("WAS TRAINED ON THESE PICTURES: its figures are no hold-out figures.", ", no hold-out"),
+    None: _Caveat("MAY HAVE BEEN TRAINED ON SOME OF THESE PICTURES, which would flatter it.", ", perhaps no hold-out"),
+}
+"""By `train.audit.Audit.held_out`."""
 
 
 def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures: int, sample: int) -> str:
@@ -34,11 +50,7 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         audits, shortcuts: what was found.
         pictures, sample: how many pictures were scored plain and stressed, and under each other stress.
     """
-    lines = [
-        f"{each.name} WAS TRAINED ON THESE PICTURES: its figures are no hold-out figures."
-        for each in audits
-        if not each.held_out
-    ]
+    lines = [f"{each.name} {HELD_OUT[each.held_out].opening}" for each in audits if not each.held_out]
     lines += [
         f"{' and '.join(FULL)}: {pictures:,} pictures; every other row: the same {sample:,} of them, patients drawn at "
         "random.",
@@ -58,15 +70,15 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
 def _one(audit: Audit) -> list[str]:
     lines = [
         f"{audit.name} ({_how(audit)})",
-        f"  {'':22}" + "".join(f"{title:22}" for title in COLUMNS.values()) + "change",
+        f"  {'':24}" + "".join(f"{title:24}" for title in COLUMNS.values()) + "change",
     ]
     for name, figures in audit.figures.items():
-        cells = "".join(f"{_cell(figures[key]):22}" for key in COLUMNS)
-        lines.append(f"  {name:22}{cells}{figures['auc_change'].value:+.4f}")
-    lines += ["", *(f"  {title:62}{_cell(audit.kept[name])}" for name, title in SKILL.items())]
+        cells = "".join(f"{_cell(figures[key]):24}" for key in COLUMNS)
+        lines.append(f"  {name:24}{cells}{figures['auc_change'].value:+.4f}")
+    lines += ["", *(f"  {title:68}{_cell(audit.kept[name])}" for name, title in SKILL.items())]
     for check in audit.checks:
         verdict = "holds" if check.holds else "FAILS"
-        lines.append(f"  {check.what:62}{_cell(check.figure)}  {verdict}{'' if audit.held_out else ', no hold-out'}")
+        lines.append(f"  {check.what:68}{_cell(check.figure)}  {verdict}{HELD_OUT[audit.held_out].beside}")
     return lines
 
 
@@ -79,20 +91,20 @@ def _how(audit: Audit) -> str:
 
 def _side_by_side(audits: Sequence[Audit]) -> list[str]:
     width = max(22, *(len(each.name) + 2 for each in audits))
-    lines = [f"{'side by side':64}" + "".join(f"{each.name:{width}}" for each in audits)]
+    lines = [f"{'side by side':70}" + "".join(f"{each.name:{width}}" for each in audits)]
     for key in ("auc", "specificity_at_sensitivity_95"):
         lines += [
-            f"  {COLUMNS[key] + ', ' + name:62}"
+            f"  {COLUMNS[key] + ', ' + name:68}"
             + "".join(f"{_cell(each.figures[name][key]):{width}}" for each in audits)
             for name in audits[0].figures
         ]
     lines += [
-        f"  {title:62}" + "".join(f"{_cell(each.kept[name]):{width}}" for each in audits)
+        f"  {title:68}" + "".join(f"{_cell(each.kept[name]):{width}}" for each in audits)
         for name, title in SKILL.items()
     ]
     for number, check in enumerate(audits[0].checks):
         verdicts = ("holds" if each.checks[number].holds else "FAILS" for each in audits)
-        lines.append(f"  {check.what:62}" + "".join(f"{verdict:{width}}" for verdict in verdicts))
+        lines.append(f"  {check.what:68}" + "".join(f"{verdict:{width}}" for verdict in verdicts))
     return lines
 
 
@@ -100,7 +112,7 @@ def _shortcuts(shortcuts: Mapping[str, Shortcut]) -> list[str]:
     lines = ["without a network: AUC of a logistic regression over patient-wise folds"]
     for name, (auc, pictures) in shortcuts.items():
         found = _cell(auc) if auc else "not measured"
-        lines.append(f"  {'only ' + name:20}{found:22}known of {pictures:,} pictures")
+        lines.append(f"  {'only ' + name:20}{found:24}known of {pictures:,} pictures")
     return lines
 
 

@@ -119,12 +119,13 @@ def _keep_frame(image: Picture, _: np.random.Generator, *, filled: bool) -> Pict
     return np.where(frame, image, image[frame].mean() if filled else 0).astype(np.uint8)
 
 
-def _remove_lungs(image: Picture, _: np.random.Generator) -> Picture:
+def _remove_lungs(image: Picture, _: np.random.Generator, *, filled: bool) -> Picture:
+    """Black in place of the lungs, as training also does, or the mean of the rest."""
     height, width = image.shape
     left, top, right, bottom = (round(share * side) for share, side in zip(LUNGS, (width, height) * 2, strict=True))
-    result = image.copy()
-    result[top:bottom, left:right] = 0
-    return result
+    lungs = np.zeros(image.shape, bool)
+    lungs[top:bottom, left:right] = True
+    return np.where(lungs, image[~lungs].mean() if filled else 0, image).astype(np.uint8)
 
 
 def _crop(image: Picture, random: np.random.Generator) -> Picture:
@@ -201,7 +202,8 @@ CHANGES: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "downscaled": _downscale,
     "rotated": _rotate,
     "inverted": _invert,
-    "lungs removed": _remove_lungs,
+    "lungs removed": partial(_remove_lungs, filled=False),
+    "lungs removed, filled": partial(_remove_lungs, filled=True),
     "frame only": partial(_keep_frame, filled=False),
     "frame only, filled": partial(_keep_frame, filled=True),
 }

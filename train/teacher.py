@@ -28,17 +28,19 @@ VIEW = 128
 
 
 def fingerprint(runs: Sequence[Path]) -> str:
-    """SHA-256 (hexadecimal) of the network on everything of each of these finished fits, joined by commas.
+    """SHA-256 (hexadecimal) of all networks of each of these finished fits, joined by commas.
 
     Raises:
         FitError: one is not finished.
     """
     digests = []
     for run in runs:
-        try:
-            digests.append(hashlib.sha256((run / "all" / "weights.pt").read_bytes()).hexdigest())
-        except OSError as error:
-            raise FitError(f"the teacher {run} is not finished: {error}") from error
+        if not (run / "all" / "weights.pt").exists():  # the last part
+            raise FitError(f"the teacher {run} is not finished")
+        digest = hashlib.sha256()
+        for weights in sorted(run.glob("*/weights.pt")):
+            digest.update(weights.read_bytes())
+        digests.append(digest.hexdigest())
     return ",".join(digests)
 
 

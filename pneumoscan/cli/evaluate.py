@@ -146,7 +146,7 @@ def evaluate(
     from pneumoscan.evaluation import Cases, evaluate
 
     cases = Cases.of(pairing.scored)
-    evaluation = evaluate(cases, at, unscored=len(known) - len(cases))
+    evaluation = evaluate(cases, at, unscored=[each.label for each in pairing.unscored])
     say(to_json(pairing, evaluation) if as_json else as_text(pairing, evaluation))
     is_written = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
     if report is not None:

@@ -50,6 +50,12 @@ def test_outside_the_review_band_verdicts_keep_their_coverage_on_new_cases() -> 
     assert (scores[targets == 0] > high).mean() == pytest.approx(0.02, abs=0.01)
 
 
+def test_too_few_cases_for_the_coverage_have_no_limits_beyond_which_nobody_looks() -> None:
+    logits, targets = simulate(5000, 1.0)
+    few = np.concatenate([np.flatnonzero(targets == target)[:count] for target, count in ((0, 48), (1, 24), (2, 24))])
+    assert fit_calibration(logits[few], targets[few]).review_band == (0.0, 1.0)
+
+
 def test_a_subtype_is_claimed_where_claims_are_right_often_enough() -> None:
     fitted = fit_calibration(*simulate(20_000, 3.0))
     logits, targets = simulate(40_000, 3.0, seed=1)
@@ -86,7 +92,7 @@ def test_specificity_at_a_sensitivity() -> None:
 @pytest.fixture
 def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many cases need no intervals by resampling, which take minutes."""
-    monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups: metrics.Interval(0, 0, 0))
+    monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups, reflected=False: metrics.Interval(0, 0, 0))
 
 
 class TestFigures:

@@ -211,7 +211,7 @@ def test_the_card_tells_figures_data_and_limits(
     text = (tmp_path / "CARD.md").read_text()
     assert "| specificity at the threshold | 0.900 (0.800 to 0.950) | 0.912 (0.850 to 0.930) |" in text
     assert "# Model card: trial 0.1.0" in text
-    assert "120 pictures of 60 patients (40 normal, 40 bacterial, 40 viral)" in text
+    assert "120 pictures of 60 patients, as far as is known (40 normal, 40 bacterial, 40 viral)" in text
     for phrase in (
         "not a medical device",
         "normal, 40 bacterial, 40 viral). Drawn.",

@@ -80,6 +80,15 @@ class TestEachStress:
         assert not removed[top:bottom, left:right].any()
         assert (removed == 0).sum() == (bottom - top) * (right - left)
 
+    def test_lungs_removed_tells_nothing_of_them(self) -> None:
+        lungs = view("lungs removed", np.full((50, 50), 200, np.uint8))[0] == 0
+        other = np.where(lungs, 255 - IMAGES[0], IMAGES[0])
+        for name, within in (("lungs removed", 0), ("lungs removed, filled", int(IMAGES[0][~lungs].mean()))):
+            kept = view(name, IMAGES[0], other)
+            assert np.array_equal(kept[0], kept[1])
+            assert np.array_equal(kept[0][~lungs], IMAGES[0][~lungs])
+            assert set(kept[0][lungs]) == {within}
+
     def test_re_cropped_keeps_80_to_95_percent_of_each_side(self) -> None:
         ramp = np.tile(np.linspace(0, 255, 200).astype(np.uint8), (200, 1))
         shares = np.ptp(view("re-cropped", *[ramp] * 30).astype(int), axis=(1, 2)) / 255

@@ -81,6 +81,17 @@ def test_each_batch_is_taught_by_one_of_the_networks_that_may_teach(
     assert teachers(0) != teachers(1)
 
 
+@pytest.mark.parametrize("part", ["fold1", "all"])
+def test_a_teacher_is_another_one_where_any_of_its_networks_is(tmp_path: Path, part: str) -> None:
+    for name in ("fold0", "fold1", "all"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.pt").write_bytes(name.encode())
+    before = fingerprint([tmp_path])
+    assert fingerprint([tmp_path]) == before
+    (tmp_path / part / "weights.pt").write_bytes(b"others")
+    assert fingerprint([tmp_path]) != before
+
+
 def test_an_unfinished_teacher_is_told(tmp_path: Path) -> None:
     with pytest.raises(FitError, match="is not finished"):
         fingerprint([tmp_path])
