@@ -5,6 +5,8 @@ import sqlite3
 import sys
 from contextlib import suppress
 
+import typer
+
 from pneumoscan.atomic import NO_ROOM
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit, complain, lead_nowhere
@@ -19,17 +21,29 @@ def main() -> None:
     except SystemExit as end:
         if isinstance(end.code, int) and end.code in STOPPED:
             _leave(end.code)
+        if _is_misuse(end):  # nobody reads standard error any more
+            sys.exit(Exit.USAGE)
         raise
     except FileNotFoundError as error:
-        if error.filename is not None or _has_folder():
+        if error.filename is not None:
             raise
-        complain("the current directory is gone: go to another one")
-        sys.exit(Exit.USAGE)
+        if not _has_folder():
+            complain("the current directory is gone: go to another one")
+            sys.exit(Exit.USAGE)
+        if error.strerror is None:
+            raise
+        complain(f"{error.strerror}; set TMPDIR to a place that can be written to")  # by tempfile
+        sys.exit(Exit.INPUT_ERRORS)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
         lead_nowhere(sys.stdout)  # or what it still holds would fail again
         complain(f"cannot write: {error.strerror}")  # help, or a temporary file: commands tell of outputs
+        sys.exit(Exit.USAGE if _is_misuse(error) else Exit.INPUT_ERRORS)
+    except RuntimeError as error:
+        if "start new thread" not in str(error):
+            raise
+        complain("no more threads may be started: raise the limit of processes (ulimit -u, TasksMax, --pids-limit)")
         sys.exit(Exit.INPUT_ERRORS)
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
         import tempfile
@@ -39,6 +53,14 @@ def main() -> None:
             place = f" in {tempfile.gettempdir()}"
         complain(f"cannot keep temporary data{place}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
+
+
+def _is_misuse(error: BaseException | None) -> bool:
+    """Whether an error came up while wrong usage was told, or is that."""
+    usage = typer.BadParameter.__mro__[1]
+    while error is not None and not isinstance(error, usage):
+        error = error.__context__
+    return error is not None
 
 
 def _has_folder() -> bool:

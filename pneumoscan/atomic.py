@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,27 @@ from pneumoscan.formats import Format
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors by which a disk is full."""
+INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")
+"""Names of open descriptors."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""Flag by which a link is not opened; Windows has none."""
+
+
+def is_file(target: Path) -> bool:
+    """Whether an output is, or would become, a regular file; a pipe, a device or an inherited descriptor is not."""
+    return not INHERITED.fullmatch(os.fspath(target)) and (os.path.isfile(target) or not os.path.exists(target))
+
+
+def remove_link(path: Path) -> None:
+    """Removes a link at a place where this program makes files of its own: somebody else has put it there."""
+    if path.is_symlink():
+        path.unlink()
+
+
+def check_writable(target: Path) -> None:
+    """Raises `PermissionError` where a file that is there may not be written, though it could be replaced."""
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def growing_place(target: Path, format: Format) -> Path:
@@ -23,8 +45,9 @@ def rewritten(target: Path) -> Path:
 
 
 def create_private(path: Path) -> BinaryIO:
-    """Makes or empties a file that nobody else may read, as long as it has not got other permissions."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    """Makes a file that nobody else may read, as long as it has not got other permissions, in place of any other."""
+    path.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def copy_mode(source: Path, target: Path) -> None:
@@ -38,8 +61,10 @@ def replace_with(target: Path, data: bytes) -> None:
     """Writes a file whole, in the place and with the permissions of what is there; a link is replaced, not followed.
 
     Raises:
-        OSError: it could not be written; what was there is not harmed.
+        OSError: it could not be written, or a pipe or a device is there; what was there is not harmed.
     """
+    if not (is_file(target) or target.is_dir()):  # a folder is told in the system's own words
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(target))
     growing = rewritten(target)
     try:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what

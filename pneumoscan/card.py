@@ -93,6 +93,10 @@ class Card:
             raise ValueError(f"the model's classes are {card.classes}, expected {list(CLASSES)}")
         if card.resampling != decode.RESAMPLING:
             raise ValueError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
+        if not (isinstance(card.name, str) and isinstance(card.version, str) and isinstance(card.input_size, int)):
+            raise ValueError("the model's name and version must be text, and its input size a number")
+        if math.isnan(outlier) or math.isnan(unfamiliar):
+            raise ValueError("the model's outlier thresholds must be numbers")
         if not in_range:
             raise ValueError("the model's threshold and review band must lie between 0 and 1")
         if not subtype_in_range:

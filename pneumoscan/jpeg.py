@@ -175,7 +175,7 @@ def _find_runs(stream: Stream, data: bytes, start: int, count: int) -> int:
             if number != count:
                 raise _corrupt(f"{number} of {count} restart intervals are there")
             return end
-        if number == count or marker != _RST0 + (number - 1) % 8:
+        if marker != _RST0 + (number - 1) % 8:
             raise _corrupt("a restart marker stands where it must not")
     raise _truncated("it has no end marker")
 

@@ -205,10 +205,11 @@ def pair(labels: Iterable[Labelled], records: Iterable[Record], unlabelled: Iter
         unlabelled: paths without a label, to be told with those of records.
     """
     of_path: dict[str, Record] = {}
-    count = 0
-    for count, record in enumerate(records, 1):  # noqa: B007
-        of_path[os.path.abspath(record.path)] = record
-    repeated = count - len(of_path)
+    repeated = 0
+    for record in records:
+        path = os.path.abspath(record.path)
+        repeated += path in of_path
+        of_path[path] = record
     by_status: dict[Status, list[Pair]] = {status: [] for status in Status}
     without_record = []
     for labelled in labels:

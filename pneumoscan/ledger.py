@@ -14,8 +14,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from pneumoscan.atomic import NO_LINK, remove_link
 from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
-from pneumoscan.records import Status, timestamp
+from pneumoscan.records import SCHEMA_VERSION, Status, timestamp
 
 try:
     import fcntl
@@ -44,7 +45,8 @@ class Lock:
         """
         self._path = target.with_name(f".{target.name}.lock")
         while True:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            remove_link(self._path)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
             try:
                 self._lock()
                 if self._is_in_place():
@@ -63,8 +65,9 @@ class Lock:
             os.close(self._descriptor)
             with suppress(OSError):  # another run has it open
                 self._path.unlink(missing_ok=True)
-        else:  # while the lock is held, so that the file is nobody else's
-            self._path.unlink(missing_ok=True)
+        else:
+            with suppress(OSError):  # on a disk that can only be read by now; a file that is left over locks nothing
+                self._path.unlink(missing_ok=True)  # while the lock is held, so that the file is nobody else's
             os.close(self._descriptor)
 
     def __enter__(self) -> Self:
@@ -186,10 +189,6 @@ class Ledger:
         found = self._database.execute(query, values).fetchone()
         return found and Verdict(*found)
 
-    def knows(self, path: str) -> bool:
-        """Whether the file has a record of an input, whatever it says."""
-        return self._find(path) is not None
-
     def holds(self, path: str, line: bytes) -> bool:
         """Whether these bytes are what the file says of an input already."""
         found = self._find(path)
@@ -240,7 +239,7 @@ class Ledger:
             self._database.execute("BEGIN")
             try:
                 for row in read_rows(file, format):
-                    if tuple(row.values) != COLUMNS:
+                    if tuple(row.values) != COLUMNS or row.values["schema"] != SCHEMA_VERSION:
                         raise FormatError("not a record of this version of the program", row.line)
                     try:
                         self.note(row.start, row.end, row.values)

@@ -155,7 +155,6 @@ def bootstrap(
     groups: ArrayLike,
     *,
     rounds: int = 1000,
-    seed: int = 0,
     reflected: bool = False,
 ) -> Interval:
     """A figure with its interval over resampled groups.
@@ -164,11 +163,10 @@ def bootstrap(
         figure: computes the figure for an array of positions (intp [M]).
         groups: [N], the patient of each case: whole patients are drawn, since their pictures are no independent cases.
         rounds: resamples.
-        seed: the same seed gives the same interval.
         reflected: see `interval_of`.
     """
     everything = np.arange(len(np.asarray(groups)))
-    draws = [figure(np.repeat(everything, weights)) for weights in resamples(groups, rounds=rounds, seed=seed)]
+    draws = [figure(np.repeat(everything, weights)) for weights in resamples(groups, rounds=rounds)]
     return interval_of(figure(everything), np.array(draws), reflected=reflected)
 
 
@@ -193,10 +191,13 @@ def interval_of(value: float, draws: FloatArray, *, reflected: bool = False) -> 
     )
 
 
-def resamples(groups: ArrayLike, *, rounds: int = 1000, seed: int = 0) -> Iterator[IntArray]:
-    """The bootstrap's draws: weights of the cases, where as many groups are drawn as there are, with replacement."""
+def resamples(groups: ArrayLike, *, rounds: int = 1000) -> Iterator[IntArray]:
+    """The bootstrap's draws: weights of the cases, where as many groups are drawn as there are, with replacement.
+
+    The same groups always give the same draws.
+    """
     names, group = np.unique(np.asarray(groups), return_inverse=True)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     for _ in range(rounds):
         drawn = random.integers(len(names), size=len(names))
         yield np.bincount(drawn, minlength=len(names))[group]

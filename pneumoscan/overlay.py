@@ -58,10 +58,8 @@ def verdict(record: Record) -> tuple[str, str]:
     return ", ".join(filter(None, (words, record.subtype, "review" if record.review else ""))), tint
 
 
-def original(
-    record: Record, pixels: NDArray[np.uint8], longest: int = LONGEST, max_pixels: int = decode.MAX_PIXELS
-) -> NDArray[np.uint8]:
-    """The picture of a record at its true aspect ratio, uint8 [H, W], the longer side `SHORTEST` to `longest` pixels.
+def original(record: Record, pixels: NDArray[np.uint8], max_pixels: int = decode.MAX_PIXELS) -> NDArray[np.uint8]:
+    """The picture of a record at its true aspect ratio, uint8 [H, W], the longer side `SHORTEST` to `LONGEST` pixels.
 
     The file is read again, since the network's input is coarse. If that fails by now, or the file is another one, that
     input must do.
@@ -69,7 +67,6 @@ def original(
     Args:
         record: of a picture that was decoded.
         pixels: uint8 [S, S], what the network looked at.
-        longest: pixels of the longer side at most.
         max_pixels: as of `decode.decode`.
     """
     grey, width, height = pixels, record.width or len(pixels), record.height or len(pixels)
@@ -78,6 +75,6 @@ def original(
         if record.modified in (None, timestamp(file.modified)):
             picture = decode.decode(file.data, max_pixels=max_pixels)
             grey, width, height = picture.pixels, picture.width, picture.height
-    factor = min(longest, max(SHORTEST, width, height)) / max(width, height)
+    factor = min(LONGEST, max(SHORTEST, width, height)) / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import copy_mode, growing_place, sync
+from pneumoscan.atomic import check_writable, copy_mode, growing_place, sync
 from pneumoscan.formats import COLUMNS, Format, FormatError, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
@@ -68,7 +68,9 @@ class ParquetSink:
         """
         self._target = target
         self._place = growing_place(target, Format.PARQUET)
-        self._file = self._place.open("wb")
+        check_writable(target)
+        self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
+        self._file = self._place.open("xb")
         copy_mode(target, self._place)
         self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
         self._records: list[Record] = []

@@ -38,9 +38,9 @@ def is_complete(data: bytes) -> bool:
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     bits = depth * _CHANNELS[colour]
     wanted: int = sum(
-        rows * (1 + -(-columns * bits // 8))
+        -(-(height - y) // dy) * (1 + -(-columns * bits // 8))
         for x, y, dx, dy in (_ADAM7 if interlaced else ((0, 0, 1, 1),))
-        if (columns := -(-(width - x) // dx)) > 0 and (rows := -(-(height - y) // dy)) > 0
+        if (columns := -(-(width - x) // dx)) > 0
     )
     inflating = zlib.decompressobj()
     for chunk in _pixel_chunks(data):

@@ -109,7 +109,7 @@ class Scanner:
             raise ValueError("threshold must lie between 0 and 1")
         self.model = Model(model, device)
         self.model.check()
-        self.threshold = self.model.card.threshold if threshold is None else threshold
+        self._threshold = self.model.card.threshold if threshold is None else threshold
         self._batch_size = self._largest_batch = batch_size or self.model.batch_size
         self._may_be_smaller = batch_size is None
         self._workers = workers or available_cores()
@@ -118,8 +118,13 @@ class Scanner:
         self._large_file = Lock()  # whatever the number of threads, one holds one at a time
         card = self.model.card
         self._new_record = partial(
-            Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self.threshold
+            Record, model=f"{card.name}-{card.version}", model_sha256=self.model.sha256, threshold=self._threshold
         )
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which on the label is PNEUMONIA."""
+        return self._threshold
 
     def scan(self, paths: Paths, *, walk: bool = True) -> Generator[Record]:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
@@ -228,7 +233,7 @@ class Scanner:
         new = partial(new, device=self.model.device)
         if not isinstance(score, Score):
             return new(status=Status.ERROR, error=ErrorCode.INFERENCE_FAILED, message=score)
-        return verdict(new, score, self.model.card, self.threshold)
+        return verdict(new, score, self.model.card, self._threshold)
 
     def _predict(self, images: NDArray[np.uint8], heatmaps: bool) -> list[Score | str]:
         """One prediction, or the sentence why there is none, for each picture.

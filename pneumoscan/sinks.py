@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import select
 import shutil
 import sys
@@ -10,7 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from pneumoscan.atomic import NO_ROOM, copy_mode, create_private, growing_place, rewritten, sync
+from pneumoscan.atomic import (
+    INHERITED,
+    NO_LINK,
+    NO_ROOM,
+    check_writable,
+    copy_mode,
+    create_private,
+    growing_place,
+    is_file,
+    remove_link,
+    rewritten,
+    sync,
+)
 from pneumoscan.formats import ENCODINGS, Format, to_dict
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
@@ -56,7 +67,7 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
     if target is None:
         return StreamSink(sys.stdout.fileno(), format, close=False)
     if not is_file(target):
-        inherited = _INHERITED.fullmatch(os.fspath(target))
+        inherited = INHERITED.fullmatch(os.fspath(target))
         if inherited:  # opened anew, a file that it leads to would be written from its beginning
             number = {"stdout": 1, "stderr": 2}.get(inherited[1]) or int(inherited[2])
             return StreamSink(os.dup(number), format)
@@ -67,14 +78,6 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
 
         return ParquetSink(target)
     return FileSink(target, format, ledger)
-
-
-def is_file(target: Path) -> bool:
-    """Whether an output is, or would become, a regular file; a pipe, a device or an inherited descriptor is not."""
-    return not _INHERITED.fullmatch(os.fspath(target)) and (os.path.isfile(target) or not os.path.exists(target))
-
-
-_INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")
 
 
 class FileSink:
@@ -99,13 +102,13 @@ class FileSink:
         self._ledger = ledger
         self._place = growing_place(target, format)
         self._is_new = not self._place.exists()
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        check_writable(target)
         rewritten(target).unlink(missing_ok=True)  # left by a kill
         if ledger is not None and ledger.path != self._place:
             self._grow_from(ledger)
+        remove_link(self._place)
         # Unbuffered: what is written has left this process, and can be cut back to whole records.
-        self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)  # noqa: SIM115
+        self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666), "r+b", buffering=0)  # noqa: SIM115
         copy_mode(target, self._place)
         self._is_begun = False
         self._between = b""
@@ -157,6 +160,7 @@ class FileSink:
             self._cut(0 if self._ledger is None else self._ledger.end)
             if self._whole == 0:
                 self._append(self._encoding.begin)
+            self._last = self._whole
             self._is_begun = True
 
     def _append(self, data: bytes) -> None:
@@ -189,7 +193,6 @@ class FileSink:
                 file.flush()
                 os.fsync(file.fileno())
             copy.replace(self._place)
-            self._is_new = False
         ledger.path = self._place
 
     def _tidy(self, ledger: Ledger) -> None:

@@ -68,7 +68,7 @@ class Selection:
             raise ValueError(f"there is no shard {self.shard[0]} of {self.shard[1]}: count from 1")
 
     def takes(self, relative: str) -> bool:
-        """Whether a walk picks up a file, by its path relative to the named directory, with `/`."""
+        """Whether a walk picks up a file, by its path relative to the named directory, with `/`; shards aside."""
         *directories, name = relative.split("/")
         if directories and not self.recursive:
             return False
@@ -78,8 +78,7 @@ class Selection:
             if part.startswith(".") or _matches(self.exclude, part, above):
                 return False
             above += "/"
-        in_shard = self.shard is None or _is_in_shard(relative, *self.shard)
-        return in_shard and _matches(self.include, name, relative)
+        return _matches(self.include, name, relative)
 
 
 DEFAULT = Selection()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from pneumoscan.formats import printable
 from pneumoscan.sources import Selection, find_files
 
 TICK = 0.5
@@ -66,20 +65,24 @@ class Folders:
         self._growing: dict[str, tuple[State, float]] = {}
         self._gone: set[str] = set()
 
-    def rounds(self, wanted: Callable[[str], bool]) -> Iterator[Iterator[str]]:
+    def rounds(
+        self, wanted: Callable[[str], bool], listed: Callable[[str], object] = lambda _: None
+    ) -> Iterator[Iterator[str]]:
         """Yields, without end and many times a second, files that are ready. Use up each round before the next.
 
         Args:
             wanted: whether a file is of interest at all; those that are not take no memory.
+            listed: called with each folder that could be listed.
         """
         self._next_walk = time.monotonic()
         for changed in self._changes():
-            yield self._ready(self._walk() if time.monotonic() >= self._next_walk else changed, wanted)
+            found = self._walk(wanted, listed) if time.monotonic() >= self._next_walk else filter(wanted, changed)
+            yield self._ready(found)
 
-    def _walk(self) -> Iterator[str]:
-        """All files, counting the time that finding them takes, but not that of their use."""
+    def _walk(self, wanted: Callable[[str], bool], listed: Callable[[str], object]) -> Iterator[str]:
+        """All files that are wanted, counting the time that finding them takes, but not that of their use."""
         self._tell_what_is_gone()
-        files = find_files(self._directories, self._selection)
+        files = filter(wanted, find_files(self._directories, self._selection, listed))
         walking = 0.0
         while True:
             begun = time.monotonic()
@@ -94,13 +97,13 @@ class Folders:
         """Says once that a folder is gone, as one on a share may be, and once that it is back."""
         gone = {directory for directory in self._directories if not os.path.isdir(directory)}
         for directory in sorted(gone - self._gone):
-            log.warning("%s is gone; what it holds is scanned when it is back", printable(directory))
+            log.warning("%s is gone; what it holds is scanned when it is back", directory)
         for directory in sorted(self._gone - gone):
-            log.warning("%s is back", printable(directory))
+            log.warning("%s is back", directory)
         self._gone = gone
 
-    def _ready(self, paths: Iterable[str], wanted: Callable[[str], bool]) -> Iterator[str]:
-        for path in chain((path for path in paths if path not in self._growing and wanted(path)), list(self._growing)):
+    def _ready(self, paths: Iterable[str]) -> Iterator[str]:
+        for path in chain((path for path in paths if path not in self._growing), list(self._growing)):
             if self._is_settled(path):
                 yield path
 

@@ -500,6 +500,7 @@ class TestTheCommand:
             ["--history", "."],
             ["--plot", "plot.txt"],
             ["--plot", "missing/plot.png"],
+            ["--json", os.devnull],
         ],
     )
     def test_refuses_what_makes_no_sense(

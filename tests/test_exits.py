@@ -9,13 +9,40 @@ from pneumoscan import __main__
 from pneumoscan.cli import exits
 
 
-def test_what_nobody_foresaw_is_no_missing_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("about", [("of a library's own",), (errno.ENOENT, "No such file", "a library's own")])
+def test_what_nobody_foresaw_is_no_missing_folder(monkeypatch: pytest.MonkeyPatch, about: tuple[object, ...]) -> None:
     def failing(**_: object) -> None:
-        raise FileNotFoundError("something of a library's own")
+        raise FileNotFoundError(*about)
 
     monkeypatch.setattr(__main__, "app", failing)
-    with pytest.raises(FileNotFoundError, match="of a library's own"):
+    with pytest.raises(FileNotFoundError, match="a library's own"):
         __main__.main()
+
+
+def test_that_there_is_no_place_for_temporary_files_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(**_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(__main__, "app", failing)
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == exits.Exit.INPUT_ERRORS
+    assert "No usable temporary directory found in ['/tmp']; set TMPDIR" in capsys.readouterr().err
+
+
+def test_that_no_thread_can_be_started_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(__main__, "app", failing)
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == exits.Exit.INPUT_ERRORS
+    assert "no more threads may be started: raise the limit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

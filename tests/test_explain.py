@@ -73,6 +73,14 @@ class TestASheet:
             "pneumoscan: wrote good.png.explain.png",
         ]
 
+    def test_of_what_the_program_has_drawn_is_refused(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("a.png", 204)
+        explain("a.png", "-o", "sheet.png")
+        result = explain("sheet.png")
+        assert result.returncode == 1
+        assert "sheet.png: not_a_chest_xray: drawn by pneumoscan" in result.stderr
+        assert pngs(tmp_path) == ["a.png", "sheet.png"]
+
     def test_that_cannot_be_written_is_told(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
         flat("a.png", 204)
         (tmp_path / "a.png.explain.png").mkdir()
@@ -80,6 +88,17 @@ class TestASheet:
         assert result.returncode == 1
         assert result.stderr == "pneumoscan: cannot write a.png.explain.png: Is a directory\n"
         assert pngs(tmp_path) == ["a.png"]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+    def test_takes_the_place_of_no_pipe_or_device(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:
+        flat("a.png", 204)
+        os.mkfifo(tmp_path / "pipe.png")
+        result = explain("a.png", "-o", "pipe.png")
+        assert (result.returncode, result.stderr) == (
+            1,
+            "pneumoscan: cannot write pipe.png: it is no regular file\n",
+        )
+        assert (tmp_path / "pipe.png").is_fifo()
 
     @pytest.mark.skipif(os.name == "nt", reason="names are text there")
     def test_has_a_name_of_whatever_bytes_its_picture_has(self, explain: Explain, flat: Flat, tmp_path: Path) -> None:

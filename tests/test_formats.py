@@ -78,6 +78,19 @@ class TestReading:
                 assert all(isinstance(values, dict) for values in rows(begin + data, format))
 
 
+def test_zeros_at_the_end_as_after_a_loss_of_power_are_a_torn_tail() -> None:
+    whole = written(Format.JSONL, ILL)
+    with pytest.raises(TornTailError) as torn:
+        rows(whole + b"\0\0\0", Format.JSONL)
+    assert torn.value.start == len(whole)
+
+
+def test_a_broken_row_before_others_is_no_torn_tail_which_would_be_cut_off() -> None:
+    with pytest.raises(FormatError) as refused:
+        rows(written(Format.CSV, ILL) + b'"a"b\n' + ENCODINGS[Format.CSV].record(ILL), Format.CSV)
+    assert not isinstance(refused.value, TornTailError)
+
+
 def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
     assert to_csv(failed("a.jpg")).startswith(b"a.jpg,error,,,,,,,false,,,,,,empty_file,the file is empty,")
 

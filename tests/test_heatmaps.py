@@ -318,13 +318,13 @@ class TestPredict:
 class TestDrawing:
     def test_leaves_out_what_the_model_may_not_judge(self, tmp_path: Path) -> None:
         rejected = seen("gone.png", status=Status.REJECTED, label=None, probability=None)
-        assert list(Heatmaps(tmp_path / "out", "all", []).draw(iter([rejected]), 1)) == [rejected.record]
+        assert list(Heatmaps(tmp_path / "out", "all", []).draw(iter([rejected]), 1)) == [rejected]
         assert pictures(tmp_path / "out") == set()
 
     def test_bears_a_failure_without_a_file_name(self, tmp_path: Path) -> None:
         failure = Record(path=".", status=Status.ERROR, model="tiny", model_sha256="0", threshold=0.5)
         drawing = Heatmaps(tmp_path / "out", "all", [])
-        assert list(drawing.draw(iter([Seen(failure, None, None)]), 1)) == [failure]
+        assert [record for record, *_ in drawing.draw(iter([Seen(failure, None, None)]), 1)] == [failure]
 
     def test_yields_a_record_only_when_its_overlay_is_there(
         self, tiny_model: Path, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -336,7 +336,7 @@ class TestDrawing:
         scanner = Scanner(tiny_model, device="cpu", batch_size=4)
         drawing = Heatmaps(tmp_path / "out", "positive", ["x"])
         found = []
-        for record in drawing.draw(scanner.scan_pictures("x"), scanner.max_pixels):
+        for record, *_ in drawing.draw(scanner.scan_pictures("x"), scanner.max_pixels):
             assert (tmp_path / "out" / mirrored(record.path)).exists() == (record.label is Label.PNEUMONIA)
             found.append(record)
         assert found == list(scanner.scan("x"))
@@ -376,7 +376,7 @@ class TestDrawing:
     def test_of_one_file_under_two_names_draws_one_after_the_other(self, tmp_path: Path) -> None:
         same = [seen("gone.png"), seen("./gone.png"), seen(".//gone.png")] * 5
         drawing = Heatmaps(tmp_path / "out", "all", [])
-        assert [record.path for record in drawing.draw(iter(same), 1)] == [each.record.path for each in same]
+        assert [record.path for record, *_ in drawing.draw(iter(same), 1)] == [each.record.path for each in same]
         assert (drawing.written, pictures(tmp_path / "out")) == (15, {"gone.png.png"})
 
     def test_leaves_the_old_overlay_when_the_disk_is_full(

@@ -134,6 +134,14 @@ class TestAWholePicture:
             data = data.replace(bytes([0xFF, 0xD0 + number]), bytes([0xFF, 0xFF, 0xD0 + number]))
         assert np.array_equal(decode(data).pixels, decode(radiograph("restarts")).pixels)
 
+    @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
+    def test_may_have_its_markers_anywhere(self, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+        """Markers are looked for in chunks, on whose borders some lie."""
+        monkeypatch.setattr(jpeg, "_CHUNK", chunk)
+        for kind in ("restarts", "progressive with restarts"):
+            data = radiograph(kind, 64, 48)
+            assert decode(data).pixels.shape == (48, 64)
+
     def test_is_decoded_whatever_the_program_around_has_told_pillow(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
         data = radiograph()

@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -49,6 +50,27 @@ class TestALock:
         monkeypatch.setattr(Path, "unlink", as_on_windows)
         lock.release()
         assert list(tmp_path.iterdir()) == []
+
+    def test_whose_file_cannot_be_removed_is_free_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        with monkeypatch.context() as patched:
+            lock = Lock(tmp_path / "out")
+            patched.setattr(Path, "unlink", failing)
+            lock.release()
+        assert (tmp_path / ".out.lock").exists()
+        with Lock(tmp_path / "out"):
+            pass
+
+    def test_does_not_follow_a_link_that_others_have_put_there(self, tmp_path: Path) -> None:
+        (tmp_path / "theirs").write_text("secret")
+        (tmp_path / ".out.lock").symlink_to("theirs")
+        with Lock(tmp_path / "out"), pytest.raises(InUseError):
+            Lock(tmp_path / "out")
+        assert (tmp_path / "theirs").read_text() == "secret"
 
     def test_of_one_output_does_not_concern_another(self, tmp_path: Path) -> None:
         with Lock(tmp_path / "out"), Lock(tmp_path / "other"):
@@ -173,7 +195,8 @@ class TestALedger:
         with pytest.raises(FormatError, match="line 1: not a record"):
             Ledger(tmp_path / "out", Format.JSONL)
 
-    def test_refuses_records_of_another_version(self, tmp_path: Path) -> None:
-        (tmp_path / "out").write_text(json.dumps({"path": "a", "score": 1}) + "\n")
+    @pytest.mark.parametrize("values", [{"path": "a", "score": 1}, asdict(ILL) | {"schema": 2}])
+    def test_refuses_records_of_another_version(self, tmp_path: Path, values: dict[str, object]) -> None:
+        (tmp_path / "out").write_text(json.dumps(values) + "\n")
         with pytest.raises(FormatError, match="not a record of this version"):
             Ledger(tmp_path / "out", Format.JSONL)

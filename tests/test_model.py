@@ -3,6 +3,7 @@ import ctypes
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -196,6 +197,9 @@ class TestRefusals:
             ({"threshold": "0.5"}, "metadata cannot be read"),
             ({"classes": None}, "metadata cannot be read"),
             ({"outlier_threshold": "x"}, "metadata cannot be read"),
+            ({"outlier_threshold": math.nan}, "outlier thresholds must be numbers"),
+            ({"input_size": str(SIZE)}, "must be text, and its input size a number"),
+            ({"name": None}, "must be text, and its input size a number"),
             ({"unfamiliar_threshold": "x"}, "metadata cannot be read"),
             ({"subtype_threshold": 0.4}, "threshold for subtypes must lie between 0.5 and 1"),
             ({"subtype_threshold": "x"}, "metadata cannot be read"),

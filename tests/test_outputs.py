@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +8,7 @@ from pneumoscan.cli.outputs import Outputs
 from pneumoscan.formats import Format
 from pneumoscan.ledger import Lock
 from pneumoscan.sinks import FileSink
+from tests.records import ILL, read
 
 
 def test_outputs_are_free_again_whatever_happens_at_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +23,19 @@ def test_outputs_are_free_again_whatever_happens_at_their_end(tmp_path: Path, mo
         outputs.open()
     Lock(target).release()
     assert not target.with_name(".o.csv.lock").exists()
+
+
+def test_an_output_whose_disk_is_out_of_reach_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stale(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    with Outputs({tmp_path / "lost.csv": Format.CSV, tmp_path / "kept.csv": Format.CSV}) as outputs:
+        outputs.open()
+        monkeypatch.setattr(outputs._sinks[tmp_path / "lost.csv"], "write", stale)
+        monkeypatch.setattr(Path, "is_mount", stale)
+        outputs.write(ILL)
+    assert outputs.failed
+    assert capsys.readouterr().err == f"pneumoscan: cannot write {tmp_path / 'lost.csv'}: Stale file handle\n"
+    assert len(read(tmp_path / "kept.csv", Format.CSV)) == 1

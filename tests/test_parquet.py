@@ -118,6 +118,13 @@ class TestItsPlace:
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         assert len(read(tmp_path / "out")) == 1
 
+    def test_is_not_replaced_where_it_may_not_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "out").write_bytes(b"older")
+        monkeypatch.setattr(os, "access", lambda *_: False)  # as for others than root
+        with pytest.raises(PermissionError):
+            ParquetSink(tmp_path / "out")
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
     def test_must_be_in_a_directory_that_is_there(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             ParquetSink(tmp_path / "no" / "out")

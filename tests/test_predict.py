@@ -382,6 +382,14 @@ class TestExitCode:
         assert "list.csv is the list of what to scan, which would be lost" in result.stderr
         assert (tmp_path / "list.csv").read_text() == names
 
+    def test_is_2_when_the_page_is_the_list_of_inputs(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        names = f"{flat('a.png', 51)}\n"
+        (tmp_path / "list.html").write_text(names)
+        result = predict("--files-from", "list.html", "--report", "list.html", "-o", "a.csv", cwd=tmp_path)
+        assert result.returncode == Exit.USAGE
+        assert "list.html is the list of what to scan" in result.stderr
+        assert (tmp_path / "list.html").read_text() == names
+
     @pytest.mark.parametrize(
         "arguments", [["predict", "."], ["watch", ".", "-o", "o.jsonl"], ["evaluate", "."], ["explain", "x.png"]]
     )

@@ -419,6 +419,11 @@ def test_numbers_out_of_range_are_refused(tiny_model: Path, options: dict[str, f
         Scanner(tiny_model, device="cpu", **options)  # type: ignore[arg-type]
 
 
+def test_a_threshold_is_for_good_since_records_tell_it(tiny_model: Path) -> None:
+    with pytest.raises(AttributeError):
+        Scanner(tiny_model, device="cpu").threshold = 0.9  # type: ignore[misc]
+
+
 def test_paths_are_no_bytes(tiny_model: Path) -> None:
     with pytest.raises(TypeError, match=r"must be text or os\.PathLike, not bytes"):
         list(Scanner(tiny_model, device="cpu").scan(b"a.png"))  # type: ignore[arg-type]

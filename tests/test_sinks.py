@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumoscan.atomic import growing_place
-from pneumoscan.formats import COLUMNS, Format, printable
+from pneumoscan.formats import COLUMNS, ENCODINGS, Format, printable
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
 from pneumoscan.sinks import open_sink
@@ -155,6 +155,41 @@ def test_a_full_disk_leaves_whole_records(
     assert all(record == asdict(ILL) for record in found)
 
 
+def test_a_disk_too_full_for_the_first_record_gives_no_json_rather_than_half_of_one(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sink = open_sink(tmp_path / "out", Format.JSON)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))  # room for what begins and not for what ends the file
+    try:
+        for attempt in (lambda: sink.write(ILL), sink.commit):
+            with pytest.raises(OSError, match="too large"):
+                attempt()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sink.discard()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+@pytest.mark.parametrize("format", [Format.CSV, Format.JSON, Format.PARQUET])
+def test_a_link_that_others_have_put_where_a_file_grows_is_not_followed(tmp_path: Path, format: Format) -> None:
+    (tmp_path / "theirs").write_text("secret")
+    growing_place(tmp_path / "out", format).symlink_to("theirs")
+    write(tmp_path / "out", format, ILL)
+    assert (tmp_path / "theirs").read_text() == "secret"
+    assert not (tmp_path / "out").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "theirs"]
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
+def test_a_file_that_is_gone_on_with_and_not_written_to_leaves_nothing_beside_it(
+    tmp_path: Path, format: Format
+) -> None:
+    write(tmp_path / "out", format, ILL)
+    go_on(tmp_path / "out", format, commit=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("format", [Format.CSV, Format.JSON])
 def test_a_disk_too_full_for_the_first_byte_leaves_the_older_file(tmp_path: Path, format: Format) -> None:
     resource = pytest.importorskip("resource")
@@ -223,7 +258,8 @@ class TestGoingOn:
         for end in range(len(whole)):
             (tmp_path / "out").write_bytes(whole[:end])
             with closing(Ledger(tmp_path / "out", format)) as ledger:
-                lost = [record for record in (ILL, failed("b\nc")) if not ledger.knows(record.path)]
+                kept = list(ledger.in_order())
+            lost = [record for record in (ILL, failed("b\nc")) if ENCODINGS[format].record(record) not in kept]
             go_on(tmp_path / "out", format, *lost)
             assert (tmp_path / "out").read_bytes() == whole
 
@@ -248,12 +284,13 @@ class TestGoingOn:
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640])
 @pytest.mark.parametrize("format", RESUMABLE)
 def test_what_is_private_is_so_while_it_is_put_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, mode: int
 ) -> None:
     write(tmp_path / "out", format, failed("a"))
-    (tmp_path / "out").chmod(0o600)
+    (tmp_path / "out").chmod(mode)
     modes = []
     in_order = Ledger.in_order
 
@@ -265,8 +302,8 @@ def test_what_is_private_is_so_while_it_is_put_in_order(
     monkeypatch.setattr(Ledger, "in_order", watched)
     go_on(tmp_path / "out", format, replace(ILL, path="a"))
     assert len(modes) >= 2
-    assert set(modes) == {0o600}
-    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
+    assert set(modes) == {mode}
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == mode
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")

@@ -514,6 +514,11 @@ def test_walks_find_what_a_simple_reference_finds(
                 tree(Path(root), path)
         expected = reference(root, include, exclude)
         assert names(Path(root), include=include, exclude=exclude) == expected
+        selection = Selection(include=include, exclude=exclude)
+        there = (
+            os.path.relpath(os.path.join(folder, file), root) for folder, _, files in os.walk(root) for file in files
+        )
+        assert sorted(filter(selection.takes, there)) == sorted(expected)
         shards = [names(Path(root), include=include, exclude=exclude, shard=(k + 1, parts)) for k in range(parts)]
         assert sorted(chain(*shards)) == sorted(expected)
         assert all(shard == [path for path in expected if path in shard] for shard in shards)

@@ -6,15 +6,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pneumoscan.cli.exits import Exit
+from pneumoscan.cli.watch import _ToDo
+from pneumoscan.formats import to_json
 from pneumoscan.sources import Selection
 from pneumoscan.watch import Folders
+from tests.records import failed
 
 Flat = Callable[[str, int], Path]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -182,6 +187,27 @@ class TestAWatch:
         wait_for(output, 2)
         stop(stop_me)
 
+    def test_forgets_that_a_folder_could_not_be_read_when_it_can(
+        self, watch: Watch, flat: Flat, output: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flat("in/sub/a.png", 51)
+        failure = replace(failed("in/sub"), error="permission_denied")
+        output.write_bytes(to_json(failure) + b"\n")
+        process = watch()
+        wait_for(output, 2)
+        stop(process)
+        assert [record["path"] for record in records(output)] == ["in/sub/a.png"]
+
+    def test_of_one_folder_under_two_spellings_scans_everything_once(
+        self, watch: Watch, flat: Flat, output: Path
+    ) -> None:
+        flat("in/a.png", 51)
+        process = watch("./in/")
+        wait_for(output, 1)
+        time.sleep(1.5)
+        stop(process)
+        assert [record["path"] for record in records(output)] == ["in/a.png"]
+
     def test_survives_and_tells_that_its_folder_goes_away_and_comes_back(
         self, watch: Watch, flat: Flat, output: Path
     ) -> None:
@@ -243,7 +269,40 @@ class TestAWatch:
         assert (tmp_path / "old.jsonl").read_text() == "hello\n"
 
 
+def test_a_file_that_changes_while_it_is_read_and_fails_is_wanted_again(flat: Flat) -> None:
+    path = flat("a.png", 51)
+    scanner = SimpleNamespace(model=SimpleNamespace(sha256="0"), threshold=0.5, max_pixels=1)
+    to_do = _ToDo(scanner, SimpleNamespace(owns=lambda _: False, done=lambda *_: None))  # type: ignore[arg-type]
+    for changes in (False, True):
+        assert list(to_do.begin(iter([str(path)]))) == [str(path)]
+        if changes:
+            path.write_bytes(b"more of it")
+        to_do.end(str(path), failed=True)
+        assert to_do.wants(str(path)) == changes
+
+
 class TestFolders:
+    def test_are_walked_less_often_when_it_takes_long_to_tell_what_is_wanted(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = [1000.0]
+
+        def asked(_: str) -> bool:
+            clock[0] += 10
+            return False
+
+        monkeypatch.setattr("pneumoscan.watch.find_files", lambda *_: iter("abc"))
+        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
+        folders = Folders(["in"], Selection(), settle=0, poll=5, events=False)
+        assert list(next(folders.rounds(asked))) == []
+        assert folders._next_walk == 1030 + 300
+
+    def test_do_not_give_a_file_with_an_old_time_before_it_has_settled(self, flat: Flat, tmp_path: Path) -> None:
+        path = flat("in/a.png", 1)
+        os.utime(path, (0, 0))  # as copied with its times a moment ago
+        folders = Folders([str(tmp_path / "in")], Selection(), settle=60, poll=5, events=False)
+        assert list(next(folders.rounds(lambda path: True))) == []
+
     def test_are_walked_less_often_when_walks_take_long(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = [1000.0]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscan.atomic import replace_with
+from pneumoscan.atomic import is_file, replace_with
 from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.progress import progress
@@ -162,6 +162,8 @@ def _check_outputs(files: list[Path | None]) -> None:
             need_folder(file.parent, option, file)
         if file is not None and os.path.isdir(file):
             misuse(f"{file} is a directory", option)
+        if file is not None and file != STDOUT and option != "--history" and not is_file(file):
+            misuse(f"{file} cannot be written: it is no regular file", option)
         if file is not None and option != "--plot" and is_picture(file):
             misuse(f"{file} is a picture, which would be lost", option)
 
@@ -219,13 +221,16 @@ def _write(result: dict[str, Any], save: Path | None, history: Path | None, plot
 
     text = json.dumps(result, indent=2) + "\n"
     say(text if save == STDOUT else as_text(result))
+    target = save
     try:
         if save is not None and save != STDOUT:
             replace_with(save, text.encode())
         if history is not None:
+            target = history
             with history.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
         if plot is not None:
+            target = plot
             replace_with(plot, picture)
     except OSError as error:
-        fail(f"cannot write {error.filename}: {error.strerror}", Exit.INPUT_ERRORS)
+        fail(f"cannot write {target}: {error.strerror}", Exit.INPUT_ERRORS)

@@ -58,7 +58,7 @@ def explain(
     scanner = load_scanner(model, threshold=threshold, max_pixels=max_pixels, device=device, batch_size=1, workers=1)
     failed = False
     for seen, target in zip(stop.until(scanner.scan_pictures(images, walk=False)), targets, strict=False):
-        if seen.record.status is Status.ERROR:
+        if seen.pixels is None:  # an error, or what this program has drawn
             complain(f"{seen.record.path}: {seen.record.error}: {seen.record.message}")
             failed = True
             continue

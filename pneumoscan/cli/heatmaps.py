@@ -110,14 +110,15 @@ class Heatmaps:
         is_wanted = self._wants(label, review) and os.access(path, os.R_OK)
         return is_wanted and not os.path.isfile(self._folder / mirrored(path))
 
-    def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> Generator[Record]:
-        """Yields the records in their order, each as soon as its overlay, if it gets one, is on the disk.
+    def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
+        """Yields the pictures in their order, each as soon as its overlay, if it gets one, is on the disk.
 
         So a run that is killed and gone on with lacks no overlay. One that fails is told, and harms nothing else.
         """
-        waiting: deque[tuple[Record, str, Future[None] | None]] = deque()
+        waiting: deque[tuple[Seen, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:
-            for number, (record, pixels, heat) in enumerate(pictures):
+            for number, seen in enumerate(pictures):
+                record, pixels, heat = seen
                 if number == 0:
                     with suppress(OSError):  # told when the first is drawn
                         self._folder.mkdir(exist_ok=True)
@@ -127,7 +128,7 @@ class Heatmaps:
                     while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
                         yield self._finished(*waiting.popleft())
                     drawn = pool.submit(self._draw, place, record, pixels, heat, max_pixels)
-                waiting.append((record, place, drawn))
+                waiting.append((seen, place, drawn))
                 while waiting and (waiting[0][2] is None or len(waiting) > AHEAD):
                     yield self._finished(*waiting.popleft())
             while waiting:
@@ -152,7 +153,7 @@ class Heatmaps:
         # Other levels take several times as long to save a tenth.
         replace_with(target, png.own(picture, level=1))
 
-    def _finished(self, record: Record, place: str, drawn: Future[None] | None) -> Record:
+    def _finished(self, seen: "Seen", place: str, drawn: Future[None] | None) -> "Seen":
         try:
             if drawn is not None:
                 drawn.result()
@@ -162,7 +163,7 @@ class Heatmaps:
             if self.failed <= TOLD:
                 reason = getattr(error, "strerror", None) or error or "not enough memory"
                 complain(f"cannot write the heatmap {self._folder / place}: {reason}")
-        return record
+        return seen
 
 
 def _lies_in(path: str, root: str) -> bool:

@@ -10,12 +10,12 @@ from typing import Self
 
 import typer
 
-from pneumoscan.atomic import growing_place
+from pneumoscan.atomic import growing_place, is_file
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Ledger, Lock, Settings, Verdict
 from pneumoscan.records import Record
-from pneumoscan.sinks import Sink, is_file, open_sink
+from pneumoscan.sinks import Sink, open_sink
 from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
@@ -194,8 +194,8 @@ class Outputs:
         if isinstance(error, BrokenPipeError):
             return
         self.failed = True
-        disk = "" if path == STDOUT else f" ({_disk(path)})"
-        complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}{disk}")
+        room = "" if path == STDOUT else _room(path)
+        complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}{room}")
 
 
 def _latest(growing: Path, file: Path) -> Path:
@@ -211,10 +211,13 @@ def same_file(one: Path, other: Path) -> bool:
     return one == other or (STDOUT not in (one, other) and os.path.realpath(one) == os.path.realpath(other))
 
 
-def _disk(path: Path) -> str:
-    """Where the disk of a file is mounted, and what room there is on it."""
+def _room(path: Path) -> str:
+    """Where the disk of a file is mounted, and what room there is on it; nothing where it is out of reach."""
     place = Path(os.path.realpath(path)).parent
-    while not place.is_mount():
-        place = place.parent
-    usage = shutil.disk_usage(place)
-    return f"disk {place}: {usage.free / 1024**2:,.1f} of {usage.total / 1024**2:,.1f} MiB free"
+    try:
+        while not place.is_mount():
+            place = place.parent
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return ""
+    return f" (disk {place}: {usage.free / 1024**2:,.1f} of {usage.total / 1024**2:,.1f} MiB free)"

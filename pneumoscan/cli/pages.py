@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pneumoscan.atomic import replace_with
+from pneumoscan.atomic import is_file, replace_with
 from pneumoscan.cli.exits import complain, misuse, need_folder
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sinks import is_file
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
@@ -41,7 +40,7 @@ from pneumoscan.sources import PICTURES, Selection, find_files, plain, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
-    from pneumoscan.scan import Scanner, Seen
+    from pneumoscan.scan import Scanner
 
 STDIN = "-"
 
@@ -145,6 +144,8 @@ def predict(
     formats = chosen_formats(output or [STDOUT], format)
     if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
         misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
+    if files_from not in (None, STDIN) and report is not None and same_file(Path(files_from), report):
+        misuse(f"{files_from} is the list of what to scan, which would be lost", "--report")
     if heatmaps is None and heatmaps_for:
         misuse("goes with --heatmaps", "--heatmaps-for")
     page = None if report is None else ScanPage(report, formats, resume=resume)
@@ -194,7 +195,8 @@ def predict(
             tell(f"{counted(drawing.written, 'heatmap')} in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
     if drawing and drawing.failed:
-        complain(f"{counted(drawing.failed, 'heatmap')} could not be written; all records are")
+        records_are = "" if outputs.failed else "; all records are"
+        complain(f"{counted(drawing.failed, 'heatmap')} could not be written{records_are}")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     if stop.number:
         raise typer.Exit(stop.code)
@@ -264,18 +266,11 @@ def _records(
     if drawing is None and (page is None or not page.wants_heat):
         return ((record, None) for record in scanner.scan(to_do, walk=False))
     pictures = scanner.scan_pictures(to_do, walk=False)
-    if drawing is None:
-        return ((record, heat) for record, _, heat in pictures)
-    if not scanner.model.has_heatmap:
-        fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
-    heats: deque[Heat | None] = deque()  # of pictures that are being drawn, which keep their order
-
-    def noting() -> "Iterator[Seen]":
-        for picture in pictures:
-            heats.append(picture.heatmap)
-            yield picture
-
-    return ((record, heats.popleft()) for record in drawing.draw(noting(), scanner.max_pixels))
+    if drawing is not None:
+        if not scanner.model.has_heatmap:
+            fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
+        pictures = drawing.draw(pictures, scanner.max_pixels)
+    return ((record, heat) for record, _, heat in pictures)
 
 
 def _to_do(

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pneumoscan.cli.exits import Exit, fail, tell
+from pneumoscan.formats import printable
 from pneumoscan.ledger import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class _Messages(logging.Handler):
     """Tells messages as commands do."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        tell(self.format(record))
+        tell(printable(self.format(record)))
 
 
 def configure_messages(quiet: bool) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.number = 0
         self._waiting = False
+        self._left: Iterator[Any] | None = None
         self._before: dict[int, Any] = {}
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -48,6 +50,7 @@ class StopSignal:
                 while True:
                     self._waiting = True
                     if self.number:
+                        self._left = iterator  # kept, since to close it would be to wait for a read that hangs
                         break
                     item = next(iterator)
                     self._waiting = False
@@ -68,7 +71,8 @@ class StopSignal:
         signal.signal(number, signal.SIG_DFL)
         deadline = threading.Timer(GRACE, os._exit, [self.code])
         deadline.daemon = True
-        deadline.start()
+        with suppress(RuntimeError):  # the system lets this process have no more threads
+            deadline.start()
         if self._waiting:
             self._waiting = False
             raise _Stopped

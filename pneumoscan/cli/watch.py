@@ -29,7 +29,7 @@ from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import SUFFIXES, Format
 from pneumoscan.records import ErrorCode, Status
-from pneumoscan.sources import PICTURES, Selection
+from pneumoscan.sources import PICTURES, Selection, plain
 from pneumoscan.systemd import notify, unit
 from pneumoscan.watch import Folders, State, state_of
 
@@ -109,9 +109,12 @@ def watch(
         )
         outputs.open()
         to_do = _ToDo(scanner, outputs)
-        folders = Folders(directories, selection, settle=settle, poll=poll, events=events)
+        named = {
+            plain(os.path.join(directory, "")): directory for directory in reversed(directories)
+        }  # of two spellings the first
+        folders = Folders([*named.values()][::-1], selection, settle=settle, poll=poll, events=events)
         notify("READY=1")
-        for ready in stop.until(folders.rounds(to_do.wants)):
+        for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure)):
             counts = Counts()
             for record in stop.until(scanner.scan(to_do.begin(ready), walk=False)):
                 to_do.end(record.path, failed=record.status is Status.ERROR)

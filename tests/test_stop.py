@@ -1,0 +1,46 @@
+"""A signal ends what goes on, and nothing that hangs or is missing keeps it from that."""
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pneumoscan.cli.stop import StopSignal
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Iterator[StopSignal]:
+    """Whose deadline never comes."""
+    monkeypatch.setattr(threading.Timer, "start", lambda _: None)
+    stop = StopSignal()
+    yield stop
+    stop.release()
+
+
+def test_between_two_items_closes_nothing_that_might_wait(stop: StopSignal) -> None:
+    closed = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(9)
+        finally:
+            closed.append("waits for a read that hangs")
+
+    taken = []
+    for item in stop.until(items()):
+        taken.append(item)
+        signal.raise_signal(signal.SIGTERM)
+    assert (taken, stop.number, closed) == ([0], signal.SIGTERM, [])
+
+
+def test_is_obeyed_where_no_thread_for_its_deadline_can_be_started(
+    stop: StopSignal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: threading.Timer) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Timer, "start", failing)
+    for _ in stop.until(iter("ab")):
+        signal.raise_signal(signal.SIGTERM)
+    assert (stop.code, stop.name) == (143, "SIGTERM")
