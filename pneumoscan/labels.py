@@ -38,7 +38,7 @@ class LabelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A picture of which is known what it shows.
+    """A picture whose diagnosis is known.
 
     Attributes:
         path: where it lies.

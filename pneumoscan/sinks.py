@@ -54,7 +54,7 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
     Args:
         target: the file; None for standard output. Links are followed; pipes and devices are written to as they are.
         format: what to write.
-        ledger: of a file that is to be gone on with.
+        ledger: of a file that is to be resumed.
 
     Raises:
         OSError: it cannot be written.

@@ -230,7 +230,7 @@ class TestRefusing:
         output.write_text(content)
         result = resume()
         assert result.returncode == Exit.USAGE
-        assert "cannot be gone on with: line 1:" in " ".join(result.stderr.replace("│", "").split())
+        assert "cannot be resumed: line 1:" in " ".join(result.stderr.replace("│", "").split())
         assert output.read_text() == content
         assert sorted(path.name for path in output.parent.iterdir()) == ["in", output.name]
 

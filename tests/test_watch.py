@@ -258,7 +258,7 @@ class TestAWatch:
             ([".", "-o", "no/o.jsonl"], "there is no directory no"),
             ([".", "-o", "o.jsonl", "--settle", "nan"], "nan is no finite number"),
             ([".", "-o", "o.jsonl", "--poll", "inf"], "inf is no finite number"),
-            ([".", "-o", "old.jsonl"], "cannot be gone on with: line 1"),
+            ([".", "-o", "old.jsonl"], "cannot be resumed: line 1"),
             (["."], "Missing option '--output'"),
         ],
     )

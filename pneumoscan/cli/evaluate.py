@@ -110,7 +110,7 @@ def evaluate(
     model: ModelName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell how good verdicts are on pictures of which is known what they show.
+    """Tell how good verdicts are on pictures whose diagnosis is known.
 
     Scans the pictures, or takes the results of an earlier scan. Every figure comes with its 95 % interval and the
     number of pictures that it is about; pictures without a score are counted and named.

@@ -113,7 +113,7 @@ class Heatmaps:
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
         """Yields the pictures in their order, each as soon as its overlay, if it gets one, is on the disk.
 
-        So a run that is killed and gone on with lacks no overlay. One that fails is told, and harms nothing else.
+        So a run that is killed and resumed lacks no overlay. One that fails is told, and harms nothing else.
         """
         waiting: deque[tuple[Seen, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:

@@ -62,10 +62,10 @@ class Outputs:
     """
 
     def __init__(self, formats: dict[Path, Format], *, resume: bool = False) -> None:
-        """Locks the files, and reads what earlier runs wrote if that is to be gone on with. Changes nothing yet.
+        """Locks the files, and reads what earlier runs wrote if the scan is to be resumed. Changes nothing yet.
 
         Raises:
-            typer.BadParameter: an output cannot be gone on with.
+            typer.BadParameter: an output cannot be resumed.
             typer.Exit: an output is in use, or cannot be written.
         """
         self.failed = False
@@ -101,12 +101,12 @@ class Outputs:
     def _read_ledger(self, path: Path, file: Path) -> Ledger:
         format = self._formats[path]
         if format not in RESUMABLE:
-            misuse(f"{path}: only .jsonl and .csv can be gone on with", "--resume")
+            misuse(f"{path}: only .jsonl and .csv can be resumed", "--resume")
         place = _latest(growing_place(file, format), file)
         try:
             return Ledger(place, format)
         except FormatError as error:
-            misuse(f"{path if place == file else place} cannot be gone on with: {error}", "--resume")
+            misuse(f"{path if place == file else place} cannot be resumed: {error}", "--resume")
         except OSError as error:
             fail(f"cannot read {path}: {error.strerror}", Exit.USAGE)
 
@@ -120,7 +120,7 @@ class Outputs:
         return bool(self._files) and has_written and all(self._formats[path] in RESUMABLE for path in self._files)
 
     def done(self, path: str, settings: Settings) -> Verdict | None:
-        """What earlier runs said of an input that needs no scan, since every output that is gone on with has it."""
+        """What earlier runs said of an input that needs no scan, since every output that is resumed has it."""
         found = [ledger.done(path, settings) for ledger in self._ledgers.values()]
         return found[0] if found and None not in found else None
 
