@@ -132,7 +132,7 @@ class Settings(NamedTuple):
     max_pixels: int
 
 
-class Verdict(NamedTuple):
+class Known(NamedTuple):
     """What a results file says of an input: the label, null or empty without one, and whether it is for review."""
 
     label: str | None
@@ -174,7 +174,7 @@ class Ledger:
             self.close()
             raise
 
-    def done(self, path: str, settings: Settings) -> Verdict | None:
+    def done(self, path: str, settings: Settings) -> Known | None:
         """What the file says of an input that needs no scan: its record is no error, and would be the same.
 
         An input that cannot be looked at any more is done if it has a record that is no error.
@@ -187,7 +187,7 @@ class Ledger:
             values += [status.st_size, timestamp(status.st_mtime_ns), *settings]
         query = f"SELECT label, review FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
         found = self._database.execute(query, values).fetchone()
-        return found and Verdict(*found)
+        return found and Known(*found)
 
     def holds(self, path: str, line: bytes) -> bool:
         """Whether these bytes are what the file says of an input already."""

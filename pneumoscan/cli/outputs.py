@@ -13,7 +13,7 @@ import typer
 from pneumoscan.atomic import growing_place, is_file
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
 from pneumoscan.formats import SUFFIXES, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock, Settings, Verdict
+from pneumoscan.ledger import InUseError, Known, Ledger, Lock, Settings
 from pneumoscan.records import Record
 from pneumoscan.sinks import Sink, open_sink
 from pneumoscan.sources import is_picture
@@ -119,7 +119,7 @@ class Outputs:
         has_written = bool(self._ledgers) or self._files_are_open
         return bool(self._files) and has_written and all(self._formats[path] in RESUMABLE for path in self._files)
 
-    def done(self, path: str, settings: Settings) -> Verdict | None:
+    def done(self, path: str, settings: Settings) -> Known | None:
         """What earlier runs said of an input that needs no scan, since every output that is resumed has it."""
         found = [ledger.done(path, settings) for ledger in self._ledgers.values()]
         return found[0] if found and None not in found else None
