@@ -5,10 +5,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
+class _Pool(ThreadPoolExecutor):
+    """Makes do with the threads that it has where the system lets this process start no more."""
+
+    def _adjust_thread_count(self) -> None:
+        try:
+            super()._adjust_thread_count()
+        except RuntimeError:
+            if not self._threads:
+                raise
+
+
 @contextmanager
 def pool_of(threads: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """A pool that, when it is left, drops what has not begun, and waits for the rest unless it is interrupted."""
-    pool = ThreadPoolExecutor(threads, name)
+    """A pool that, when it is left, drops what has not begun, and waits for the rest unless it is interrupted.
+
+    Raises:
+        RuntimeError: by `submit`, where not one thread can be started.
+    """
+    pool = _Pool(threads, name)
     wait = True
     try:
         yield pool

@@ -149,6 +149,23 @@ class TestAScan:
         one_by_one = [scan(tiny_model, path)[0] for path in paths]
         assert scan(tiny_model, *paths, batch_size=batch_size, workers=workers) == one_by_one
 
+    def test_makes_do_with_one_thread_where_no_more_may_be_started(
+        self, tiny_model: Path, many: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        started, start = [], threading.Thread.start
+
+        def only_one(thread: threading.Thread) -> None:
+            if started:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+            start(thread)
+
+        scanner, folder = Scanner(tiny_model, device="cpu", workers=4), many(40)
+        expected = list(scanner.scan(folder))
+        monkeypatch.setattr(threading.Thread, "start", only_one)
+        assert list(scanner.scan(folder)) == expected
+        assert len(expected) == 40
+
     def test_takes_a_single_path_too(self, tiny_model: Path, flat: Flat) -> None:
         path = flat("a.png", 51)
         scanner = Scanner(tiny_model, device="cpu")
