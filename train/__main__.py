@@ -35,6 +35,7 @@ def index(data: Data) -> None:
     """Print classes, patient groups, duplicates, and leaks between splits of DATA."""
     samples = dataset.read_samples(data)
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
+    _tell_doubts(samples, data)
     duplicates = dataset.find_duplicates(pixels)
     merged = dataset.merge_groups(samples, duplicates)
     leaks = dataset.find_leaks(merged)
@@ -48,9 +49,8 @@ def index(data: Data) -> None:
         "that share a picture are one"
     )
     typer.echo(f"{len(duplicates)} sets of identical pictures, {sum(map(len, duplicates)):,} files")
-    conflicts = [same for same in duplicates if len({samples[position].target for position in same}) > 1]
-    for same in conflicts:
-        typer.echo("  differently labelled: " + ", ".join(str(samples[position].path) for position in same))
+    for same in dataset.find_conflicts(samples, duplicates):
+        typer.echo("  differently labelled: " + ", ".join(str(sample.path) for sample in same))
     typer.echo(f"{len(leaks)} groups in more than one split" + (":" if leaks else ""))
     for group, splits in sorted(leaks.items()):
         typer.echo(f"  {group}: {', '.join(sorted(splits))}")
@@ -260,13 +260,37 @@ def cost(
 
 def _training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:
     """Samples of the training split (all, where the data set has no splits), identical pictures in one group, and
-    their pixels.
+    their pixels. What is doubtful about them goes to standard error.
     """
     samples = [sample for sample in dataset.read_samples(data) if sample.split in ("", "train")]
     if not samples:
         raise DatasetError(f"{data}: no pictures in the split train")
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
-    return dataset.merge_groups(samples, dataset.find_duplicates(pixels)), pixels
+    _tell_doubts(samples, data)
+    duplicates = dataset.find_duplicates(pixels)
+    if conflicts := dataset.find_conflicts(samples, duplicates):
+        first = ", ".join(str(sample.path) for sample in conflicts[0])
+        _warn(
+            f"{len(conflicts):,} sets of identical pictures are labelled differently, the first: {first}; "
+            "python -m train index tells all"
+        )
+    return dataset.merge_groups(samples, duplicates), pixels
+
+
+def _tell_doubts(samples: list[Sample], data: Path) -> None:
+    """Tells what of DATA was perhaps meant otherwise than it was read."""
+    if unused := dataset.unused_columns(data):
+        used = ", ".join(dataset.COLUMNS)
+        _warn(f"{data}: columns that are not used: {', '.join(map(repr, unused))}; used are {used}")
+    if unknown := dataset.without_patient(samples, data):
+        _warn(
+            f"{len(unknown):,} of {len(samples):,} pictures have no known patient and count as patients of their own: "
+            "then pictures of one patient may part, which flatters figures; a CSV names patients in its column group"
+        )
+
+
+def _warn(message: str) -> None:
+    typer.echo(f"train: {message}", err=True)
 
 
 def main() -> None:

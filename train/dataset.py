@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumoscan import decode
-from pneumoscan.labels import LabelError, Labelled, read_labels
+from pneumoscan.labels import TOLD, LabelError, Labelled, read_labels
 from pneumoscan.records import Label, Subtype
 from train.errors import DatasetError
 
@@ -28,6 +28,8 @@ CLASSES = ("normal", "bacterial", "viral")
 SOURCE_SIZE = 224
 """Side at which pictures are kept for training, so that crops of them still have detail."""
 SPLITS = ("train", "val", "test")
+COLUMNS = ("path", "label", "subtype", "group", "split")
+"""Columns of a CSV that are used."""
 _TARGETS = {None: 0, Subtype.BACTERIAL: 1, Subtype.VIRAL: 2}
 
 
@@ -68,18 +70,16 @@ def read_samples(source: Path) -> list[Sample]:
         )
     if not labelled:
         raise DatasetError(f"{source}: no JPEG or PNG pictures found")
-    if source.is_dir():
-        return [_to_sample(each, _split_of(each, source), os.path.relpath(each.path, source)) for each in labelled]
-    return [_to_sample(each, split, each.path) for each, split in zip(labelled, _read_splits(source), strict=True)]
+    splits = [_split_of(each, source) for each in labelled] if source.is_dir() else _read_splits(source)
+    return [_to_sample(each, split, source) for each, split in zip(labelled, splits, strict=True)]
 
 
-def _to_sample(each: Labelled, split: str, own: str) -> Sample:
-    """A sample, whose group is `own` where its patient is not known."""
+def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     if each.label is Label.PNEUMONIA and each.subtype is None:
         raise DatasetError(
             f"{each.path}: a pneumonia must be bacterial or viral; name it with bacteria or virus, or label it in a CSV"
         )
-    group = own if each.group == each.path else each.group
+    group = _own_group(each.path, source) if each.group == each.path else each.group
     return Sample(Path(each.path), _TARGETS[each.subtype], group, split)
 
 
@@ -90,8 +90,13 @@ def _split_of(each: Labelled, source: Path) -> str:
 
 def _read_splits(source: Path) -> list[str]:
     """The split in each row of a CSV that `read_labels` has read."""
+    columns = _read_header(source)
+    if columns.count("split") > 1:
+        raise DatasetError(f"{source} has several columns split")
     with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         rows = csv.DictReader(file, restval="")
+        rows.fieldnames = columns
+        next(rows.reader)
         splits = []
         for row in rows:
             splits.append(row.get("split", "").strip().lower())
@@ -102,6 +107,26 @@ def _read_splits(source: Path) -> list[str]:
         return splits
 
 
+def _read_header(source: Path) -> list[str]:
+    with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        return [name.strip() for name in csv.DictReader(file).fieldnames or ()]
+
+
+def unused_columns(source: Path) -> list[str]:
+    """Names in the header of a CSV that mean nothing here, which may be misspelt; none of a folder."""
+    return [] if source.is_dir() else [name for name in _read_header(source) if name and name not in COLUMNS]
+
+
+def without_patient(samples: Iterable[Sample], source: Path) -> list[Sample]:
+    """Of what `read_samples` read from `source`, the pictures that are patients of their own."""
+    return [each for each in samples if each.group == _own_group(str(each.path), source)]
+
+
+def _own_group(path: str, source: Path) -> str:
+    """The group of a picture whose patient is not known."""
+    return os.path.relpath(path, source) if source.is_dir() else path
+
+
 def load_pixels(samples: Sequence[Sample], size: int) -> NDArray[np.uint8]:
     """Decodes every picture as scanning does.
 
@@ -109,20 +134,23 @@ def load_pixels(samples: Sequence[Sample], size: int) -> NDArray[np.uint8]:
         uint8 [N, size, size], grey.
 
     Raises:
-        DatasetError: a picture that cannot be decoded, named.
+        DatasetError: pictures that cannot be decoded, the first of them named.
     """
     pixels = np.empty((len(samples), size, size), np.uint8)
 
-    def load(index: int) -> None:
+    def load(index: int) -> str:
         path = samples[index].path
         try:
             pixels[index] = decode.decode(decode.read(path).data, size).pixels
         except decode.DecodeError as error:
-            raise DatasetError(f"{path}: {error}") from error
+            return f"{path}: {error}"
+        return ""
 
     with ThreadPoolExecutor() as pool:
-        for _ in pool.map(load, range(len(samples))):
-            pass
+        wrong = [each for each in pool.map(load, range(len(samples))) if each]
+    if wrong:
+        more = [f"{len(wrong):,} pictures cannot be read"] if len(wrong) > TOLD else []
+        raise DatasetError("; ".join(wrong[:TOLD] + more))
     return pixels
 
 
@@ -140,6 +168,12 @@ def find_duplicates(pixels: Iterable[NDArray[np.uint8]]) -> list[list[int]]:
     for position, picture in enumerate(pixels):
         seen[hashlib.sha256(picture.tobytes()).digest()].append(position)
     return [positions for positions in seen.values() if len(positions) > 1]
+
+
+def find_conflicts(samples: Sequence[Sample], duplicates: Iterable[Sequence[int]]) -> list[list[Sample]]:
+    """The identical pictures that are labelled differently, as lists of two and more."""
+    same = [[samples[position] for position in positions] for positions in duplicates]
+    return [each for each in same if len({sample.target for sample in each}) > 1]
 
 
 def merge_groups(samples: Sequence[Sample], duplicates: Iterable[Sequence[int]]) -> list[Sample]:

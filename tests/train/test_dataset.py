@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
 from pneumoscan.labels import read_labels
 from train import dataset
+from train.__main__ import app
 from train.dataset import Sample
 from train.errors import DatasetError
 
@@ -85,6 +88,10 @@ class TestReadingACsv:
             Sample(tmp_path / "c.png", 1, str(tmp_path / "c.png"), ""),
         ]
 
+    def test_takes_the_split_from_a_column_with_blanks_around_its_name(self, tmp_path: Path) -> None:
+        samples = self.read(tmp_path, "path,label, split\na.png,normal,train\nb.png,normal,test\n")
+        assert [sample.split for sample in samples] == ["train", "test"]
+
     def test_takes_a_picture_whose_group_is_blank_for_a_patient_of_its_own(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, "path,label,group\na.png,normal,  \nb.png,normal,\nc.png,normal\n")
         assert [sample.group for sample in samples] == [str(sample.path) for sample in samples]
@@ -103,6 +110,7 @@ class TestReadingACsv:
             ("path,group,label\nx,p1\n", "x: has no label"),
             ("path,label,split\nx,normal,train\ny,normal,dev\n", "line 3: split 'dev' is none of train, val, test"),
             ("path,label,split\nx,normal,Training\n", "line 2: split 'Training' is none of"),
+            ("path,label,split, split\nx,normal,train,test\n", "has several columns split"),
             ("path,label\n", "no JPEG or PNG pictures found"),
         ],
     )
@@ -132,6 +140,48 @@ def test_a_picture_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     place(tmp_path, "NORMAL/IM-1-1.jpeg")
     with pytest.raises(DatasetError, match=r"IM-1-1\.jpeg: the file is empty"):
         dataset.load_pixels(dataset.read_samples(tmp_path), 32)
+
+
+def test_of_many_pictures_that_cannot_be_decoded_the_first_are_named_and_all_counted(tmp_path: Path) -> None:
+    place(tmp_path, *(f"NORMAL/IM-{number}-1.jpeg" for number in range(5)))
+    with pytest.raises(DatasetError) as told:
+        dataset.load_pixels(dataset.read_samples(tmp_path), 32)
+    message = str(told.value)
+    assert [f"IM-{number}-1.jpeg: the file is empty" in message for number in range(5)] == [True] * 3 + [False] * 2
+    assert message.endswith("; 5 pictures cannot be read")
+
+
+class TestDoubtsAboutData:
+    """Told on standard error."""
+
+    def told(self, folder: Path, text: str, *pictures: int, command: tuple[str, ...] = ("index",)) -> str:
+        for number, grey in enumerate(pictures):
+            Image.fromarray(np.full((16, 16), grey, np.uint8)).save(folder / f"{number}.png")
+        (folder / "my.csv").write_text(text)
+        return CliRunner().invoke(app, [*command, str(folder / "my.csv")]).stderr
+
+    def test_tell_columns_that_are_not_used(self, tmp_path: Path) -> None:
+        told = self.told(tmp_path, "path,label,patient,Split, group\n0.png,normal,a,test,p1\n", 10)
+        assert "columns that are not used: 'patient', 'Split'; used are path, label, subtype, group, split" in told
+
+    def test_tell_how_many_pictures_have_no_known_patient(self, tmp_path: Path) -> None:
+        told = self.told(tmp_path, "path,label,group\n0.png,normal,\n1.png,normal,p1\n2.png,viral,\n", 10, 20, 30)
+        assert "2 of 3 pictures have no known patient" in told
+        assert "which flatters figures" in told
+
+    def test_tell_how_many_pictures_of_a_folder_have_no_known_patient(self, tmp_path: Path) -> None:
+        samples = dataset.read_samples(place(tmp_path, "NORMAL/IM-1-1.png", "NORMAL/x.png", "PNEUMONIA/virus.png"))
+        unknown = dataset.without_patient(samples, tmp_path)
+        assert [each.path.name for each in unknown] == ["x.png", "virus.png"]
+
+    def test_tell_identical_pictures_that_are_labelled_differently_before_a_fit(self, tmp_path: Path) -> None:
+        rows = "path,label,group\n0.png,normal,p0\n1.png,viral,p1\n2.png,viral,p2\n3.png,bacterial,p3\n4.png,viral,p4\n"
+        told = self.told(tmp_path, rows, 10, 10, 20, 20, 30, command=("export", "--run", str(tmp_path / "none")))
+        first = f"{tmp_path / '0.png'}, {tmp_path / '1.png'}"
+        assert f"2 sets of identical pictures are labelled differently, the first: {first}; python -m train" in told
+
+    def test_are_none_about_data_that_is_in_order(self, tmp_path: Path) -> None:
+        assert self.told(tmp_path, "path,label,group,split\n0.png,normal,p0,train\n", 10) == ""
 
 
 def sample(group: str, target: int = 0, split: str = "") -> Sample:
