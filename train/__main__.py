@@ -14,8 +14,22 @@ from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, TrainError
 from train.settings import NETWORKS, SCAN_SIZE
 
+SMALLEST = 32
+"""Side in pixels of the one cell that networks see at least."""
+TEACHER_SHARE = 0.75
+
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
+
+ScanSize = Annotated[
+    int,
+    typer.Option(
+        min=SMALLEST,
+        max=dataset.SOURCE_SIZE,
+        help="Side at which the networks of a fit scan, in pixels. Training keeps no more of a picture than the "
+        "maximum: at a larger side, enlarged pictures would be measured and real ones scanned.",
+    ),
+]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +42,12 @@ def _network(name: str) -> str:
     if name not in NETWORKS:
         raise typer.BadParameter(f"there is no network {name}; there are {', '.join(NETWORKS)}")
     return name
+
+
+def _learning_rate(value: float) -> float:
+    if not 0 < value <= 1:
+        raise typer.BadParameter(f"{value} is not above 0 and at most 1")
+    return value
 
 
 @app.command()
@@ -60,18 +80,24 @@ def index(data: Data) -> None:
 def fit(
     data: Data,
     run: Run = Path("runs/lite0"),
-    size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 160,
+    size: Annotated[
+        int, typer.Option(min=SMALLEST, max=dataset.SOURCE_SIZE, help="Side of the training crops in pixels.")
+    ] = 160,
     folds: Annotated[int, typer.Option(min=2, help="Patient-wise folds to measure and calibrate on.")] = 4,
-    epochs: Annotated[int, typer.Option(help="Passes over the pictures, for each fold and for the final network.")] = 8,
-    batch_size: Annotated[int, typer.Option(help="Pictures per step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak of the schedule.")] = 5e-4,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the pictures, for each fold and for the final network.")
+    ] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 32,
+    learning_rate: Annotated[
+        float, typer.Option(callback=_learning_rate, help="Peak of the schedule, above 0 and at most 1.")
+    ] = 5e-4,
     detail: Annotated[
-        float, typer.Option(min=0, help="Largest change of the logarithm of the strength of fine detail.")
+        float, typer.Option(min=0, max=3, help="Largest change of the logarithm of the strength of fine detail.")
     ] = 0.0,
     balance_texture: Annotated[
         bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     network: Annotated[str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")] = "lite0",
     teacher: Annotated[
         list[Path] | None,
@@ -80,8 +106,11 @@ def fit(
         ),
     ] = None,
     teacher_share: Annotated[
-        float, typer.Option(min=0, max=1, help="How much the teachers count; the label has the rest.")
-    ] = 0.75,
+        float | None,
+        typer.Option(
+            min=0, max=1, show_default=str(TEACHER_SHARE), help="How much the teachers count; the label has the rest."
+        ),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
 ) -> None:
@@ -91,6 +120,9 @@ def fit(
     from train.settings import Settings
     from train.teacher import fingerprint, load_teachers
 
+    if teacher_share is not None and not teacher:
+        raise typer.BadParameter("--teacher-share needs a --teacher")
+    share = TEACHER_SHARE if teacher_share is None else teacher_share
     settings = Settings(
         size=size,
         folds=folds,
@@ -98,7 +130,7 @@ def fit(
         batch_size=batch_size,
         learning_rate=learning_rate,
         network=network,
-        teacher_share=teacher_share if teacher else 0.0,
+        teacher_share=share if teacher else 0.0,
         teacher=fingerprint(teacher) if teacher else "",
         detail=detail,
         balance_texture=balance_texture,
@@ -147,7 +179,7 @@ def audit(
         list[Path], typer.Argument(metavar="RUN|MODEL...", help="Folders of finished fits, or ONNX files.")
     ],
     data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
-    size: Annotated[int, typer.Option(help="Side at which the networks of a fit scan, in pixels.")] = SCAN_SIZE,
+    size: ScanSize = SCAN_SIZE,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Quantise the networks of a fit, as export --int8 does; files stay as they are."),
@@ -200,7 +232,7 @@ def export(
     data: Data,
     run: Run = Path("runs/lite0"),
     out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
-    size: Annotated[int, typer.Option(help="Side at which pictures are scanned, in pixels.")] = SCAN_SIZE,
+    size: ScanSize = SCAN_SIZE,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Quantise to 8 bits, which is faster on CPUs, and measure the folds so too."),

@@ -207,6 +207,35 @@ def test_the_index_shows_classes_duplicates_and_leaks(make_dataset: Callable[[in
     assert "1 groups in more than one split" in shown
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("fit --size 31", "31 is not in the range 32<=x<=224"),
+        ("fit --size 225", "225 is not in the range"),
+        ("fit --epochs 0", "0 is not in the range x>=1"),
+        ("fit --batch-size 0", "0 is not in the range x>=1"),
+        ("fit --learning-rate 0", "0.0 is not above 0 and at most 1"),
+        ("fit --learning-rate nan", "nan is not above 0 and at most 1"),
+        ("fit --learning-rate 1.5", "1.5 is not above 0 and at most 1"),
+        ("fit --seed -1", "-1 is not in the range x>=0"),
+        ("fit --detail 4", "4.0 is not in the range 0<=x<=3"),
+        ("fit --teacher-share 0.5", "--teacher-share needs a --teacher"),
+        ("export --size 225", "225 is not in the range 32<=x<=224"),
+        ("audit none --size 225 --data", "225 is not in the range 32<=x<=224"),
+    ],
+)
+def test_an_option_beyond_its_limits_is_told(options: str, told: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*options.split(), str(tmp_path)], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize("command", ["audit", "export"])
+def test_why_nothing_is_scanned_larger_than_training_keeps_pictures_is_told(command: str) -> None:
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
+    assert "enlarged pictures would be measured" in " ".join(shown.replace("│", " ").split())
+
+
 def test_a_network_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["fit", str(tmp_path), "--network", "lite9"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
