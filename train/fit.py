@@ -67,23 +67,31 @@ def fit(
 
     Raises:
         DatasetError: a class has pictures of too few patients for the folds.
-        FitError: no CUDA where it is asked for, or `out` holds a fit of other data, patients or settings.
+        FitError: no CUDA where it is asked for, fewer pictures than a batch, or `out` holds a fit of other data,
+            patients or settings.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise FitError("PyTorch finds no CUDA device; train with --device cpu")
     folds = assign_folds(samples, settings.folds, settings.seed)
     identity = identify(samples, pixels, settings, folds)
-    for fold, part in enumerate(parts(settings.folds)):
-        if only is not None and part not in only:
+    held_out = {
+        part: np.flatnonzero(folds == fold)  # none for the part that trains on everything
+        for fold, part in enumerate(parts(settings.folds))
+        if only is None or part in only
+    }
+    for part, positions in held_out.items():
+        left = len(samples) - len(positions)
+        if left < settings.batch_size:
+            raise FitError(
+                f"{left} pictures are fewer than one batch of {settings.batch_size}; choose a smaller --batch-size"
+            )
+        if not resume and _holds_files(out / part):
+            raise FitError(f"{out / part} exists; pass --resume to go on, or choose another --run")
+    for part, positions in held_out.items():
+        if _is_finished(out / part / "weights.pt", identity):
             continue
-        folder = out / part
-        if folder.exists() and not resume:
-            raise FitError(f"{folder} exists; pass --resume to go on, or choose another --run")
-        if _is_finished(folder / "weights.pt", identity):
-            continue
-        held_out = np.flatnonzero(folds == fold)  # none for the part that trains on everything
         teach = teacher(part) if teacher and settings.teacher_share else None
-        _fit_part(samples, pixels, held_out, settings, identity, folder, device, teach)
+        _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach)
 
 
 def _fit_part(
@@ -101,8 +109,6 @@ def _fit_part(
     network = Network(settings.size, network=settings.network).to(device, memory_format=torch.channels_last)
     trained_on = np.setdiff1d(np.arange(len(samples)), held_out)
     batches = len(trained_on) // settings.batch_size
-    if not batches:
-        raise FitError(f"{len(trained_on)} pictures are fewer than one batch of {settings.batch_size}")
     update = averaging(settings.average_decay)
     if settings.average_last:
         update = averaging_alike(batches * (settings.epochs + settings.blinding_epochs), settings.average_last)
@@ -230,6 +236,10 @@ def _save(content: dict[str, object], path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _holds_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _is_finished(path: Path, identity: dict[str, object]) -> bool:

@@ -78,11 +78,20 @@ class Fitted:
         Raises:
             FitError: not finished, or of other pictures, settings or patients held out.
         """
+        weights = self.weights(part)
+        network = Network(self.size, pretrained=False, network=self.settings.network)
+        network.load_state_dict(weights)
+        return network.eval()
+
+    def weights(self, part: str) -> dict[str, Any]:
+        """The state of the network of a part.
+
+        Raises:
+            FitError: as of `network`.
+        """
         saved = _load(self.run, part)
         check_identity(saved, self.identity, self.run / part)
-        network = Network(self.size, pretrained=False, network=self.settings.network)
-        network.load_state_dict(saved["weights"])
-        return network.eval()
+        return saved["weights"]
 
     def reader(self, part: str) -> Read:
         """Runs the network of a part as it is scanned with.

@@ -55,11 +55,10 @@ def load_teachers(
         settings: of the fit that is to be taught.
 
     Returns:
-        For the name of a part, who teaches it. When it first teaches, that raises `FitError` where a teacher was fitted
-        on other pictures.
+        For the name of a part, who teaches it.
 
     Raises:
-        FitError: one is not finished, or held out other patients.
+        FitError: one is not finished, was fitted on other pictures, or held out other patients.
     """
     size = min(VIEW, settings.size)
     fits = [open_fit(run, samples, pixels, size) for run in runs]
@@ -70,6 +69,11 @@ def load_teachers(
                 f"the teacher {fit.run} held out other patients: train with its folds, {fit.settings.folds}, and seed, "
                 f"{fit.settings.seed}"
             )
+        for part in parts(settings.folds):
+            try:
+                fit.weights(part)
+            except FitError as error:
+                raise FitError(f"the teacher {fit.run} cannot teach this fit: {error}") from error
 
     def of(part: str) -> Teach:
         teaching = [(fit, each) for fit in fits for each in (parts(settings.folds) if part == "all" else [part])]

@@ -45,6 +45,7 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
 ) -> None:
     samples, pixels = read(make_dataset(6))
     run = tmp_path / "run"
+    (run / "fold0").mkdir(parents=True)  # one without files is no fit
     fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
     for part in parts(2):
         assert (run / part / "weights.pt").exists()
@@ -173,7 +174,8 @@ def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path
         [*command(make_dataset(2), tmp_path / "run"), "--batch-size", "99"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "train: 6 pictures are fewer than one batch of 99"
+    assert "train: 6 pictures are fewer than one batch of 99; choose" in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_unfinished_fit_is_not_exported(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
