@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from train import dataset
 from train.dataset import CLASSES, Sample
-from train.errors import DatasetError, TrainError
+from train.errors import DatasetError, ExportError, TrainError
 from train.settings import NETWORKS, SCAN_SIZE
 
 SMALLEST = 32
@@ -256,6 +256,8 @@ def export(
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
     from train.release import release, source_of
 
+    if out.is_dir():
+        raise ExportError(f"--out {out} is a folder; name a file, such as {out / 'model.onnx'}")
     samples, pixels = _training_data(data)
     card, calibration = release(
         samples,

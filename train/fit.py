@@ -5,9 +5,9 @@ run the same fixed schedule and keep the average of their weights at its end: no
 """
 
 import math
-import os
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from pneumoscan.atomic import replace_with
 from pneumoscan.metrics import roc_auc
 from train.dataset import Sample, assign_folds, resize
 from train.errors import FitError
@@ -68,7 +69,7 @@ def fit(
     Raises:
         DatasetError: a class has pictures of too few patients for the folds.
         FitError: no CUDA where it is asked for, fewer pictures than a batch, or `out` holds a fit of other data,
-            patients or settings.
+            patients or settings; or files cannot be written.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise FitError("PyTorch finds no CUDA device; train with --device cpu")
@@ -91,7 +92,11 @@ def fit(
         if _is_finished(out / part / "weights.pt", identity):
             continue
         teach = teacher(part) if teacher and settings.teacher_share else None
-        _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach)
+        try:
+            _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach)
+        except OSError as error:  # of a checkpoint or a log
+            reason = error.strerror or error
+            raise FitError(f"cannot write to {out / part}: {reason}; when it can be, --resume goes on") from error
 
 
 def _fit_part(
@@ -229,13 +234,19 @@ def _log_validation(
 
 
 def _save(content: dict[str, object], path: Path) -> None:
-    """Writes whole or not at all, so that a kill at any instant leaves a usable checkpoint."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    """Writes whole or not at all, so that a kill at any instant leaves a usable checkpoint.
+
+    Raises:
+        FitError: it could not be written.
+    """
+    data = BytesIO()  # to a file, torch would write in its own way, and not say that the disk is full
+    torch.save(content, data)
+    try:
+        replace_with(path, data.getvalue())
+    except OSError as error:
+        raise FitError(
+            f"cannot write {path}: {error.strerror}; when it can be, --resume goes on after the last epoch saved"
+        ) from error
 
 
 def _holds_files(folder: Path) -> bool:

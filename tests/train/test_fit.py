@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -176,6 +177,29 @@ def test_fewer_pictures_than_a_batch_are_told(make_dataset: Callable[[int], Path
     assert result.returncode == 1
     assert "train: 6 pictures are fewer than one batch of 99; choose" in result.stderr.splitlines()[-1]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_is_told_with_how_to_go_on(
+    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    samples, pixels = read(make_dataset(2))
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=0)
+    checkpoint = tmp_path / "run" / "fold0" / "checkpoint.pt"
+    with pytest.raises(FitError, match=rf"cannot write {checkpoint}: No space left on device.*--resume goes on"):
+        fit(samples, pixels, settings, tmp_path / "run", device="cpu", resume=False)
+    assert all(path.name.startswith("events.") for path in checkpoint.parent.iterdir())
+
+
+def test_logs_that_cannot_be_written_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+    samples, pixels = read(make_dataset(2))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "fold0").touch()
+    with pytest.raises(FitError, match=r"cannot write to .*fold0: File exists; .*--resume goes on"):
+        fit(samples, pixels, SETTINGS, tmp_path / "run", device="cpu", resume=True)
 
 
 def test_an_unfinished_fit_is_not_exported(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from train import dataset
 from train.__main__ import app
 from train.compare import BASE, COLUMNS
 from train.dataset import Sample
-from train.errors import AuditError, FitError
+from train.errors import AuditError, ExportError, FitError
 from train.network import Network
 from train.release import KERMANY, KERMANY_COUNTS, source_of
 from train.settings import Settings, identify
@@ -95,6 +95,11 @@ def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data:
     with pytest.raises(AuditError, match="run train audit with the same --size and --int8"):
         train("export", data, "--run", run, "--size", 32, "--int8", "--audit", audit, "--out", out)
     assert not out.exists()
+
+
+def test_a_folder_in_place_of_the_model_file_is_told_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=rf"{tmp_path} is a folder; name a file, such as {tmp_path}/model\.onnx"):
+        train("export", tmp_path / "no data", "--out", tmp_path)
 
 
 def test_a_model_is_left_with_its_card_where_curves_cannot_be_drawn(data: Path, run: Path, tmp_path: Path) -> None:
