@@ -21,6 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from pneumoscan.atomic import replace_with
+from pneumoscan.ledger import InUseError, Lock
 from pneumoscan.metrics import roc_auc
 from train.dataset import Sample, assign_folds, resize
 from train.errors import FitError
@@ -69,7 +70,7 @@ def fit(
     Raises:
         DatasetError: a class has pictures of too few patients for the folds.
         FitError: no CUDA where it is asked for, fewer pictures than a batch, or `out` holds a fit of other data,
-            patients or settings; or files cannot be written.
+            patients or settings, or another fit writes there; or files cannot be written.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise FitError("PyTorch finds no CUDA device; train with --device cpu")
@@ -80,23 +81,36 @@ def fit(
         for fold, part in enumerate(parts(settings.folds))
         if only is None or part in only
     }
-    for part, positions in held_out.items():
+    for positions in held_out.values():
         left = len(samples) - len(positions)
         if left < settings.batch_size:
             raise FitError(
                 f"{left} pictures are fewer than one batch of {settings.batch_size}; choose a smaller --batch-size"
             )
-        if not resume and _holds_files(out / part):
-            raise FitError(f"{out / part} exists; pass --resume to go on, or choose another --run")
-    for part, positions in held_out.items():
-        if _is_finished(out / part / "weights.pt", identity):
-            continue
-        teach = teacher(part) if teacher and settings.teacher_share else None
-        try:
-            _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach)
-        except OSError as error:  # of a checkpoint or a log
-            reason = error.strerror or error
-            raise FitError(f"cannot write to {out / part}: {reason}; when it can be, --resume goes on") from error
+    with _lock(out):
+        for part in held_out:
+            if not resume and _holds_files(out / part):
+                raise FitError(f"{out / part} exists; pass --resume to go on, or choose another --run")
+        for part, positions in held_out.items():
+            if _is_finished(out / part / "weights.pt", identity):
+                continue
+            teach = teacher(part) if teacher and settings.teacher_share else None
+            try:
+                _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach)
+            except OSError as error:  # of a folder or a log
+                reason = error.strerror or error
+                raise FitError(f"cannot write to {out / part}: {reason}; when it can be, --resume goes on") from error
+
+
+def _lock(out: Path) -> Lock:
+    """Sees to it that no other fit writes into this folder, which need not exist."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Lock(out.resolve())
+    except InUseError as error:
+        raise FitError(f"{out} is {error}; wait for it, or choose another --run") from error
+    except OSError as error:
+        raise FitError(f"cannot write to {out.parent}: {error.strerror}") from error
 
 
 def _fit_part(

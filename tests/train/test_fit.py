@@ -14,6 +14,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from typer.testing import CliRunner
 
+from pneumoscan.ledger import Lock
 from train import dataset
 from train.__main__ import app
 from train.dataset import Sample
@@ -192,6 +193,15 @@ def test_a_full_disk_is_told_with_how_to_go_on(
     with pytest.raises(FitError, match=rf"cannot write {checkpoint}: No space left on device.*--resume goes on"):
         fit(samples, pixels, settings, tmp_path / "run", device="cpu", resume=False)
     assert all(path.name.startswith("events.") for path in checkpoint.parent.iterdir())
+
+
+def test_two_fits_do_not_write_into_one_folder(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+    samples, pixels = read(make_dataset(2))
+    run = tmp_path / "new" / "run"
+    run.parent.mkdir()
+    with Lock(run), pytest.raises(FitError, match=rf"{run} is in use by another run: process {os.getpid()} on "):
+        fit(samples, pixels, SETTINGS, run, device="cpu", resume=True)
+    assert not list(run.parent.iterdir())
 
 
 def test_logs_that_cannot_be_written_are_told(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
