@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,14 +89,24 @@ def identify(
     }
 
 
-def check_identity(saved: dict[str, object], identity: dict[str, object], path: Path) -> None:
+_OTHERS = {
+    "data": "was made from other pictures or labels: choose another --run, or go back to the former data",
+    "folds": "held out other patients, since patients or the order of pictures have changed: choose another --run, or "
+    "go back to the former data",
+}
+"""What is said where these parts of an identity differ."""
+
+
+def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
     """Raises `FitError` when a file was made from other data or settings than asked for.
 
     A setting that did not exist when the file was made had the value that is the default now.
     """
-    settings = saved.get("settings")
-    if isinstance(settings, dict):
-        saved = {**saved, "settings": {**asdict(Settings()), **settings}}
-    for key, value in identity.items():
-        if saved.get(key) != value:
-            raise FitError(f"{path} was made with other {key}: {saved.get(key)} instead of {value}")
+    had, wanted = asdict(Settings()) | saved.get("settings", {}), identity["settings"]
+    others = [key for key in had | wanted if had.get(key) != wanted.get(key)]
+    if others:
+        told = ", ".join(f"{key}: {had.get(key)!r} instead of {wanted.get(key)!r}" for key in others)
+        raise FitError(f"{path} was made with other settings ({told}): choose another --run, or the former settings")
+    for key, told in _OTHERS.items():
+        if saved.get(key) != identity.get(key):
+            raise FitError(f"{path} {told}")

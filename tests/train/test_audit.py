@@ -221,7 +221,7 @@ def test_plain_and_stressed_figures_of_a_fit_are_those_of_its_card(real_fit: Rea
 
 def test_a_fit_of_other_pictures_or_an_unfinished_one_is_refused(real_fit: RealFit, tmp_path: Path) -> None:
     run, pixels = real_fit
-    with pytest.raises(FitError, match="was made with other data"):
+    with pytest.raises(FitError, match="was made from other pictures or labels"):
         audit(run, SAMPLES, 255 - pixels, 32)
     with pytest.raises(FitError, match="run or resume the fit first"):
         audit(tmp_path, SAMPLES, pixels, 32)

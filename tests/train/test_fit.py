@@ -63,14 +63,14 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
 
     with pytest.raises(FitError, match="pass --resume to go on, or choose another"):
         fit(samples, pixels, SETTINGS, run, device="cpu", resume=False)
-    with pytest.raises(FitError, match="was made with other settings"):
+    with pytest.raises(FitError, match=r"other settings \(size: 32 instead of 64\): choose"):
         fit(samples, pixels, replace(SETTINGS, size=64), run, device="cpu", resume=True)
-    with pytest.raises(FitError, match="was made with other data"):
+    with pytest.raises(FitError, match="was made from other pictures or labels: choose another --run, or go back"):
         fit(samples, pixels + 1, SETTINGS, run, device="cpu", resume=True)
-    with pytest.raises(FitError, match="was made with other data"):
+    with pytest.raises(FitError, match="was made from other pictures or labels: choose another --run, or go back"):
         open_fit(run, samples, pixels + 1, 32).network("fold0")
     regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
-    with pytest.raises(FitError, match="was made with other folds"):
+    with pytest.raises(FitError, match=r"held out other patients, since .*: choose another --run, or go back"):
         out_of_fold(open_fit(run, regrouped, pixels, 32))
 
 
@@ -121,14 +121,14 @@ def test_a_finished_fit_stays_byte_for_byte_when_it_is_resumed(
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == files
     assert fingerprint([run]) == taught_by
     assert open_fit(run, samples, pixels, 32).settings == settings
-    with pytest.raises(FitError, match="was made with other settings"):
+    with pytest.raises(FitError, match=r"other settings \(detail: 0.0 instead of 0.7\)"):
         fit(samples, pixels, replace(settings, detail=0.7), run, device="cpu", resume=True)
 
 
 def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
     now = {"settings": asdict(Settings(size=64))}
     check_identity({"settings": {"size": 64}}, now, Path("old.pt"))
-    with pytest.raises(FitError, match=r"old\.pt was made with other settings"):
+    with pytest.raises(FitError, match=r"old\.pt was made with other settings \(size: 32 instead of 64\): choose"):
         check_identity({"settings": {"size": 32}}, now, Path("old.pt"))
 
 

@@ -103,5 +103,5 @@ def test_only_convolutions_have_weights_in_8_bits_and_use_7_where_sums_might_ove
 def test_a_fit_that_is_missing_or_of_other_pictures_is_told(fit: Fitted, tmp_path: Path) -> None:
     with pytest.raises(FitError, match="run or resume the fit first"):
         open_fit(tmp_path, SAMPLES, PIXELS, 32)
-    with pytest.raises(FitError, match="was made with other data"):
+    with pytest.raises(FitError, match="was made from other pictures or labels"):
         open_fit(fit.run, SAMPLES, PIXELS + 1, 32).reader("fold0")

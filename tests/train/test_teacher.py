@@ -43,7 +43,7 @@ def test_a_fit_learns_from_the_teacher_of_its_own_folds(make_dataset: Callable[[
 
     with pytest.raises(FitError, match="held out other patients"):
         load_teachers([run], samples, pixels, replace(SETTINGS, folds=3))
-    with pytest.raises(FitError, match=rf"the teacher {run} cannot teach this fit: .*other data"):
+    with pytest.raises(FitError, match=rf"the teacher {run} cannot teach this fit: .*other pictures or labels"):
         load_teachers([run], samples, pixels + 1, SETTINGS)
 
 
