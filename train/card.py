@@ -35,6 +35,14 @@ FIGURES = {
 }
 RELIABILITY = {f"ill_of_{low:.1f}": f"{low:.1f} to {low + 0.1:.1f}" for low in TENTHS}
 
+KERMANY = (
+    "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
+    "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
+    "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything; "
+    "results that others had on it were known."
+)
+"""Source of the published data set, in either copy."""
+
 TEMPLATE = """\
 # Model card: {name} {version}
 
@@ -54,7 +62,7 @@ Digest of labels and pixels (SHA-256): `{data_sha256}`.
 ## Method
 
 Network: {network}, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
-are stretched to a square, as the training copies were, and scanned at {input_size} x {input_size}. Augmentation: random crop of
+are stretched to a square{as_copies}, and scanned at {input_size} x {input_size}. Augmentation: random crop of
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
@@ -91,8 +99,7 @@ rest). They say what other pictures would change, not what another training woul
 fold, the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
 {area_low:.0%} to {area_high:.0%} of the area, stretched by up to {aspect} either way, contrast {contrast_low} to {contrast_high},
 gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out. Training changes its pictures in such ways too, at least as
-strongly: these are figures of known changes, not of another hospital. Networks and recipes were chosen by some of the
-same folds, with few to choose from (see the models' change log): that too makes the figures a little too good. The calibration
+strongly: these are figures of known changes, not of another hospital. {chosen} The calibration
 error is over 15 equal bins of the probability of pneumonia; chance makes it larger, the more so the fewer pictures there are.
 
 | | plain | stressed |
@@ -133,13 +140,31 @@ The last six were made by the same rules as those that the classifier learned fr
 
 - Hold-outs flatter every model, since the patients of one data set share hospital, machines and framing.
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
-- Other ages, views and machines than those of the data: expect nothing. Models trained on the children of Kermany
-  et al. are reported at chance on adults from elsewhere.
-- That it takes a picture does not mean that the picture is fit: the gate knows only what was tried on it. Pictures of other
-  parts of the body, and of adults, were not.
-- Bacterial against viral is a hint, not a finding; the training labels for it are noisy.
+- Other ages, views and machines than those of the data: expect nothing.{elsewhere}
+- That it takes a picture does not mean that the picture is fit: the gate knows only what was tried on it.{untried}
+- Bacterial against viral is a hint, not a finding{noisy}.
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
+
+OF_KERMANY = {
+    "as_copies": ", as the training copies were",
+    "chosen": "Networks and recipes were chosen by some of the\nsame folds, with few to choose from (see the models' "
+    "change log): that too makes the figures a little too good.",
+    "elsewhere": " Models trained on the children of Kermany\n  et al. are reported at chance on adults from elsewhere.",
+    "untried": " Pictures of other\n  parts of the body, and of adults, were not.",
+    "noisy": "; the training labels for it are noisy",
+    "rare": "soft normal pictures and sharp\npneumonias, which are rare in these data,",
+}
+"""What the card says of the published data alone."""
+OF_OTHERS = {
+    "as_copies": "",
+    "chosen": "Where networks or recipes were chosen by the\nsame folds, that too makes the figures a little too good.",
+    "elsewhere": "",
+    "untried": " See above.",
+    "noisy": "",
+    "rare": "those whose texture is rare in\ntheir class",
+}
+"""What it says in these places of any other data."""
 
 CHANGED = """
 
@@ -148,12 +173,11 @@ How strong fine detail is gives the class away too. Below a random scale it is m
 
 BALANCED = """
 
-Pictures are weighed by the inverse of the probability of their class, given their texture: soft normal pictures and sharp
-pneumonias, which are rare in these data, count more."""
+Pictures are weighed by the inverse of the probability of their class, given their texture: {rare} count more."""
 
 TAUGHT = """
 
-The network learned from larger ones (distillation; teachers: {teachers}): {share:.0%} of each target is what they say of the same
+The network learned from others (distillation; teachers: {teachers}): {share:.0%} of each target is what they say of the same
 view, at no more than {side} pixels a side, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
 all networks of the same fits; each batch by one of them, drawn at random."""
 
@@ -180,9 +204,11 @@ def write_card(
     `int8` tells whether its convolutions are in 8 bits. `audit` and `candidates` are sections of their own (see
     `train.report.to_markdown` and `train.compare.to_section`), or nothing. The card shows `curves.png` beside it (see `train.curves`).
     """
+    words = OF_KERMANY if source == KERMANY else OF_OTHERS
     counts = Counter(CLASSES[sample.target] for sample in samples)
     text = TEMPLATE.format(
         **asdict(card),
+        **words,
         source=source,
         audit=f"{audit}\n" if audit else "",
         pictures=len(samples),
@@ -191,7 +217,7 @@ def write_card(
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
-        + (BALANCED if settings.balance_texture else ""),
+        + (BALANCED.format(**words) if settings.balance_texture else ""),
         taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")), side=VIEW)
         if settings.teacher_share
         else "",
@@ -221,7 +247,7 @@ def write_card(
         gamma_low=stress.GAMMA[0],
         gamma_high=stress.GAMMA[1],
         mask=stress.MASK,
-        gate_pictures=gate.PICTURES,
+        gate_pictures=min(gate.PICTURES, len(samples)),
         gate_rejected=gate.REJECTED,
         gate_unfamiliar=gate.UNFAMILIAR,
         gate_rows="\n".join(_gate_row(card, kind) for kind in ("plain", "stressed", "mild", *alter.ALTERATIONS)),

@@ -11,7 +11,7 @@ from pneumoscan.card import Card
 from train import compare, report
 from train.align import align_shipped
 from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
-from train.card import write_card
+from train.card import KERMANY, write_card
 from train.curves import draw_curves
 from train.dataset import CLASSES, Sample, resize
 from train.export import export
@@ -21,13 +21,6 @@ from train.gate import fit_gate, fit_limits, judge
 from train.network import describe
 from train.validate import out_of_fold
 
-KERMANY = (
-    "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
-    "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
-    "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything; "
-    "results that others had on it were known."
-)
-"""Source of the published data set, in either copy."""
 KERMANY_COUNTS = ((1341, 2530, 1345), (1349, 2538, 1345))
 """Pictures of each of `CLASSES` in the `train` folder of either copy; one has 16 of them in a folder `val`."""
 

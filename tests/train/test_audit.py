@@ -19,7 +19,7 @@ from tests.tiny_model import CARD, SIZE, write_model
 from train import candidates, dataset, report
 from train.__main__ import app, main
 from train.alter import ALTERATIONS
-from train.audit import Audit, auc_within, audit, draw, figures_of, skill_kept
+from train.audit import Audit, Check, auc_within, audit, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
 from train.candidates import FULL, Answers, ask_fit, held_out_logits
 from train.card import FIGURES, RELIABILITY, write_card
@@ -36,6 +36,7 @@ SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 6}-{num
 TARGETS = np.array([sample.target for sample in SAMPLES])
 GROUPS = np.array([sample.group for sample in SAMPLES])
 FRAME = ring(SIZE)
+CHECK = Check("AUC of at least 0.8", Interval(0.9, 0.85, 0.95), holds=True)
 
 
 @pytest.fixture(autouse=True)
@@ -303,7 +304,7 @@ class TestTheCommand:
         assert "side by side" in shown
         for name in STRESSES:
             assert len(re.findall(rf"\n  {name} +[01]\.\d{{3}} \[", shown)) == 2
-        assert "plain AUC of at least 0.993" in shown
+        assert len(re.findall(rf"\n  {re.escape(report.AIMS)}\n  plain AUC of at least 0\.993 ", shown)) == 2
         assert shown.startswith(f"{one} MAY HAVE BEEN TRAINED ON SOME OF THESE PICTURES, which would flatter it.\n")
         assert re.search(r"plain AUC of at least 0\.993 .* holds, perhaps no hold-out\n", shown)
         assert "only size           not measured" in shown
@@ -347,7 +348,7 @@ class TestTheCardsSection:
     def write(self, path: Path) -> Path:
         figure = Interval(0.9, 0.85, 0.95)
         figures = {name: dict.fromkeys([*report.COLUMNS, "auc_change"], figure) for name in STRESSES}
-        found = Audit("runs/trial", True, self.IDENTITY, figures, dict.fromkeys(report.SKILL, figure), [])
+        found = Audit("runs/trial", True, self.IDENTITY, figures, dict.fromkeys(report.SKILL, figure), [CHECK])
         report.write_json([found], {}, 4000, 1500, path)
         return path
 
@@ -356,6 +357,7 @@ class TestTheCardsSection:
         for name in STRESSES:
             assert f"| {name} | 0.900 (0.850 to 0.950) |" in section
         assert "4,000 pictures, the rest on 1,500" in section
+        assert section.endswith(f"\n\n{report.AIMS}\n\n- AUC of at least 0.8: 0.900 (0.850 to 0.950), holds.\n")
 
     def test_stands_between_figures_and_limits(self, tmp_path: Path) -> None:
         section = report.to_markdown(self.write(tmp_path / "audit.json"), self.IDENTITY)

@@ -19,7 +19,7 @@ from train import export as exporting
 from train.alter import ALTERATIONS
 from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
-from train.card import RELIABILITY, write_card
+from train.card import KERMANY, RELIABILITY, write_card
 from train.errors import ExportError
 from train.export import export
 from train.gate import Limits, fit_gate, score
@@ -224,3 +224,32 @@ def test_the_card_tells_figures_data_and_limits(
         "| upside down | 0.990 (0.980 to 1.000) |  |",
     ):
         assert phrase in text
+
+
+def card_of(source: str, card: Card, path: Path) -> str:
+    """The words of a card, with all that it may say."""
+    settings = Settings(teacher_share=0.6, teacher="ab", balance_texture=True)
+    write_card(complete(card), settings, SAMPLES, source, path)
+    return " ".join(path.read_text().split())
+
+
+def test_the_card_of_other_data_does_not_say_what_is_known_of_the_published_data(
+    exported: Exported, tmp_path: Path
+) -> None:
+    published, own = (card_of(source, exported[1], tmp_path / "CARD.md") for source in (KERMANY, "My own."))
+    for phrase in (
+        "as the training copies were",
+        "see the models' change log",
+        "labels for it are noisy",
+        "and of adults, were not",
+        "which are rare in these data",
+        "children of Kermany et al.",
+    ):
+        assert phrase in published
+        assert phrase not in own
+    assert "Kermany" not in own
+    assert "learned from others (distillation" in own
+
+
+def test_the_card_tells_how_many_pictures_the_gate_was_really_fitted_on(exported: Exported, tmp_path: Path) -> None:
+    assert "Mahalanobis distance to 6 training pictures" in card_of("Drawn.", exported[1], tmp_path / "CARD.md")
