@@ -7,6 +7,8 @@ AXE := .cache/axe
 APT_GET = $(if $(filter-out 0,$(shell id -u)),sudo) env DEBIAN_FRONTEND=noninteractive apt-get
 COMPARISON ?= runs/compare/compare.json
 MODELS ?= pneumoscan/models
+# Not empty for models beside the shipped ones, which then may not bear their names.
+OWN = $(filter-out $(abspath pneumoscan/models),$(abspath $(MODELS)))
 
 # How each shipped model is made: the side in pixels at which it scans, what train fit is told, what train export is told.
 # Pixels: below the 224 of the published small copies, so that these are scaled down as originals are, and look like them.
@@ -14,8 +16,8 @@ SCAN_SIZE := 192
 
 ACCURATE_RUN ?= runs/lite0
 ACCURATE_RECIPE := --network lite0 --epochs 8 --learning-rate 5e-4 --size 160
-ACCURATE_NAME ?= lite0
-ACCURATE_VERSION ?= 2.1.0
+ACCURATE_NAME ?= $(if $(OWN),my-accurate,lite0)
+ACCURATE_VERSION ?= $(if $(OWN),0.1.0,2.1.0)
 ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 # The second teacher of fast is not shipped: it goes less by texture, but is less sure of stressed pictures.
@@ -25,8 +27,8 @@ TEACHER_RECIPE := $(ACCURATE_RECIPE) --detail 0.7 --balance-texture
 FAST_RUN ?= runs/fast
 FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_RUN) --teacher-share 0.6 \
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
-FAST_NAME ?= compact
-FAST_VERSION ?= 3.1.0
+FAST_NAME ?= $(if $(OWN),my-fast,compact)
+FAST_VERSION ?= $(if $(OWN),0.1.0,3.1.0)
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help

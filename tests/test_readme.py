@@ -322,6 +322,11 @@ def test_make_keeps_models_of_other_pictures_apart_from_the_shipped_ones(install
     assert (options(export)["--name"], options(export)["--version"]) == ("mine", "0.1.0")
     *_, export = steps("accurate", installed, *told)
     assert options(export)["--out"] == "my models/accurate/model.onnx"
+    assert (options(export)["--name"], options(export)["--version"]) == ("my-accurate", "0.1.0")
+    *_, export = steps("fast", installed, "MODELS=runs/models")
+    assert (options(export)["--name"], options(export)["--version"]) == ("my-fast", "0.1.0")
+    for shipped in ("./pneumoscan/models/", str(installed / "pneumoscan" / "models")):
+        assert options(steps("fast", installed, f"MODELS={shipped}")[-1])["--name"] == "compact"
     assert "--source" not in steps("fast", installed)[-1]  # then the card says what train export finds
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from train import dataset
 from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, ExportError, TrainError
-from train.settings import NETWORKS, SCAN_SIZE
+from train.settings import NETWORKS, SCAN_SIZE, WEIGHTS_LICENCE
 
 SMALLEST = 32
 """Side in pixels of the one cell that networks see at least."""
@@ -237,7 +237,7 @@ def export(
         bool,
         typer.Option("--int8", help="Quantise to 8 bits, which is faster on CPUs, and measure the folds so too."),
     ] = False,
-    name: Annotated[str, typer.Option(help="Of the model.")] = "lite0",
+    name: Annotated[str, typer.Option(help="Of the model; that of the fit's network unless given.")] = "",
     version: Annotated[str, typer.Option(help="Of the model.")] = "0",
     source: Annotated[
         str,
@@ -246,6 +246,7 @@ def export(
             "many pictures of each class as the published data set is taken for it, all else for pictures of your own.",
         ),
     ] = "",
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = WEIGHTS_LICENCE,
     audit_json: Annotated[
         Path | None, typer.Option("--audit", metavar="FILE", help="What audit --json wrote of this fit, for the card.")
     ] = None,
@@ -254,7 +255,7 @@ def export(
     ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
-    from train.release import release, source_of
+    from train.release import find_weaknesses, release, source_of
 
     if out.is_dir():
         raise ExportError(f"--out {out} is a folder; name a file, such as {out / 'model.onnx'}")
@@ -269,6 +270,7 @@ def export(
         name=name,
         version=version,
         source=source or source_of(samples, data),
+        licence=licence,
         audit=audit_json,
         comparison=compare_json,
     )
@@ -278,6 +280,8 @@ def export(
     typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
     typer.echo(f"outlier threshold {card.outlier_threshold}, unfamiliar threshold {card.unfamiliar_threshold}")
     typer.echo(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB) and {out.with_name('CARD.md')}")
+    if weaknesses := find_weaknesses(card.figures):
+        _warn(f"the model is of little use: {'; '.join(weaknesses)}")
 
 
 @app.command()

@@ -26,13 +26,14 @@ from train.gate import score as outlier_scores
 from train.graph import Read, to_onnx
 from train.network import Network
 from train.quantise import quantised
+from train.settings import WEIGHTS_LICENCE
 
 OUTPUTS = ("probabilities", "heatmap", "outlier_score")
 TOLERANCE = 1e-4
 """Largest difference allowed between the file and the network, in any probability or heatmap cell (in float32; heatmaps
 are not read in 8 bits), or as a share of any outlier score above 1."""
 BATCHES = (1, 7, 32)
-LICENCE = "Apache-2.0. Network: {origin}, Apache-2.0. Training data: {source}"
+LICENCE = "{weights}. Network: {origin}, Apache-2.0. Training data: {source}"
 
 
 class Scorer(nn.Module):
@@ -77,6 +78,7 @@ def export(
     data_sha256: str,
     origin: str,
     source: str,
+    licence: str = WEIGHTS_LICENCE,
 ) -> Card:
     """Writes the model file.
 
@@ -92,6 +94,7 @@ def export(
         data_sha256: digest of the training data.
         origin: of the network, a phrase (see `train.network.describe`).
         source: of the training data, with its licence; sentences.
+        licence: of the weights; its name.
 
     Returns:
         The card that went into the file.
@@ -111,7 +114,7 @@ def export(
         threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures together",
         review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
         subtype_threshold=round(calibration.subtype_threshold, 2),
-        licence=LICENCE.format(origin=origin, source=source),
+        licence=LICENCE.format(weights=licence, origin=origin, source=source),
         data_sha256=data_sha256,
         outlier_threshold=round(limits.rejected, 4),
         unfamiliar_threshold=round(limits.unfamiliar, 4),

@@ -1,13 +1,14 @@
 """From a finished fit to what is shipped: calibrated on its folds, as an ONNX file, with card and curves beside it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan.card import Card
+from pneumoscan.metrics import Interval
 from train import compare, report
 from train.align import align_shipped
 from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
@@ -19,6 +20,7 @@ from train.fit import parts
 from train.fitted import open_fit
 from train.gate import fit_gate, fit_limits, judge
 from train.network import describe
+from train.settings import WEIGHTS_LICENCE
 from train.validate import out_of_fold
 
 KERMANY_COUNTS = ((1341, 2530, 1345), (1349, 2538, 1345))
@@ -49,9 +51,10 @@ def release(
     *,
     size: int,
     int8: bool = False,
-    name: str,
+    name: str = "",
     version: str,
     source: str,
+    licence: str = WEIGHTS_LICENCE,
     audit: Path | None = None,
     comparison: Path | None = None,
 ) -> tuple[Card, Calibration]:
@@ -63,8 +66,9 @@ def release(
         out: the `.onnx` file.
         size: side at which pictures are scanned, in pixels.
         int8: whether its convolutions are in 8 bits (see `train.quantise`), as then are those of the folds.
-        name, version: of the model.
+        name, version: of the model; without a name it has that of its network.
         source: of the pictures, with their licence; sentences.
+        licence: of the weights; its name.
         audit: what `train audit --json` wrote of this fit, for the card.
         comparison: the `compare.json` of `train compare`, for the card.
 
@@ -102,11 +106,12 @@ def release(
             resize(pixels[some], size),
             out,
             range_images=fit.range_images("all") if int8 else None,
-            name=name,
+            name=name or fit.settings.network,
             version=version,
             data_sha256=str(fit.identity["data"]),
             origin=describe(fit.settings.network),
             source=source,
+            licence=licence,
         )
         drawn.replace(out.with_name("curves.png"))
     finally:
@@ -122,3 +127,16 @@ def release(
         candidates=candidates,
     )
     return card, calibration
+
+
+def find_weaknesses(figures: Mapping[str, tuple[float, float, float]]) -> list[str]:
+    """Why a model is of little use, by the validation figures of its card; phrases, none of a model that may be."""
+    found = [
+        f"its {kind} AUC of {Interval(*figures[f'{kind}_auc'])} may be that of chance"
+        for kind in ("plain", "stressed")
+        if not figures[f"{kind}_auc"][1] > 0.5  # not a number where there are too few patients
+    ]
+    flagged = figures["plain_review"][0]
+    if flagged > 0.5:
+        found.append(f"it flags {flagged:.0%} of the plain pictures for review")
+    return found

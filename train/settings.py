@@ -18,6 +18,9 @@ SCAN_SIZE = 192
 """Side at which pictures are scanned, in pixels, unless another is given. Below that of the published small copies, so
 that copies are scaled down as originals are, and look like them."""
 
+WEIGHTS_LICENCE = "Apache-2.0"
+"""Of the weights of a model, unless another is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

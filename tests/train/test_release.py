@@ -19,7 +19,7 @@ from train.compare import BASE, COLUMNS
 from train.dataset import Sample
 from train.errors import AuditError, ExportError, FitError
 from train.network import Network
-from train.release import KERMANY, KERMANY_COUNTS, source_of
+from train.release import KERMANY, KERMANY_COUNTS, find_weaknesses, source_of
 from train.settings import Settings, identify
 
 
@@ -61,7 +61,21 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     shown = train("audit", run, "--data", data, *options, "--json", audit)
     assert f"{run} (out of fold, at 32 x 32, in 8 bits)" in shown
     train(
-        "export", data, "--run", run, *options, "--audit", audit, "--out", out, "--name", "small", "--version", "0.1.0"
+        "export",
+        data,
+        "--run",
+        run,
+        *options,
+        "--audit",
+        audit,
+        "--out",
+        out,
+        "--name",
+        "small",
+        "--version",
+        "0.1.0",
+        "--licence",
+        "CC BY-NC 4.0",
     )
 
     card = Model(out, "cpu").card
@@ -78,9 +92,13 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     assert out.with_name("curves.png").stat().st_size > 0
     assert "Pictures of the exporter's own, in chest_xray." in text
     assert "Kermany" not in card.licence
+    assert card.licence.startswith("CC BY-NC 4.0. Network: ")
 
     float32 = run / "float32" / "model.onnx"
-    train("export", data, "--run", run, "--size", 32, "--out", float32)
+    told = CliRunner().invoke(app, [*map(str, ("export", data, "--run", run, "--size", 32, "--out", float32))]).stderr
+    assert "train: the model is of little use: its plain AUC of " in told
+    assert Model(float32, "cpu").card.name == "compact"
+    assert Model(float32, "cpu").card.licence.startswith("Apache-2.0. Network: ")
     assert not any(each.data_type == onnx.TensorProto.INT8 for each in onnx.load(float32).graph.initializer)
     assert out.stat().st_size < 0.7 * float32.stat().st_size
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32)).astype(np.uint8)
@@ -113,6 +131,19 @@ def test_a_model_is_left_with_its_card_where_curves_cannot_be_drawn(data: Path, 
     with pytest.raises(FitError, match="fold1 holds no TensorBoard logs"):
         train("export", data, "--run", run, "--size", 32, "--out", out)
     assert {path: path.read_bytes() for path in out.parent.iterdir()} == files
+
+
+def test_a_model_is_of_little_use_where_chance_may_do_as_well_or_most_pictures_are_for_review() -> None:
+    good = {"plain_auc": (0.9, 0.6, 0.95), "stressed_auc": (0.8, 0.51, 0.9), "plain_review": (0.5, 0.4, 0.6)}
+    assert find_weaknesses(good) == []
+    for weak, told in (
+        ({"plain_auc": (0.7, 0.5, 0.9)}, "its plain AUC of 0.700 (0.500 to 0.900) may be that of chance"),
+        ({"stressed_auc": (0.4, 0.3, 0.45)}, "its stressed AUC of 0.400 (0.300 to 0.450) may be that of chance"),
+        ({"plain_review": (0.51, 0.4, 0.6)}, "it flags 51% of the plain pictures for review"),
+    ):
+        assert find_weaknesses(good | weak) == [told]
+    nothing = float("nan")
+    assert len(find_weaknesses(good | {"plain_auc": (0.9, nothing, nothing)})) == 1
 
 
 @pytest.mark.parametrize("counts", KERMANY_COUNTS)
