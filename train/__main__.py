@@ -176,7 +176,8 @@ def compare(
 @app.command()
 def audit(
     candidates: Annotated[
-        list[Path], typer.Argument(metavar="RUN|MODEL...", help="Folders of finished fits, or ONNX files.")
+        list[str],
+        typer.Argument(metavar="RUN|NAME|FILE...", help="Folders of finished fits, shipped models, or ONNX files."),
     ],
     data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
     size: ScanSize = SCAN_SIZE,

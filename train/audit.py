@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import metrics
+from pneumoscan import metrics, models
 from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.calibrate import specificity_at
@@ -74,7 +74,7 @@ class Audit:
 
 
 def audit(
-    candidate: Path,
+    candidate: str | Path,
     samples: list[Sample],
     pixels: NDArray[np.uint8],
     size: int,
@@ -86,7 +86,8 @@ def audit(
     """Scores a candidate and works out its figures.
 
     Args:
-        candidate: folder of a finished fit, or an `.onnx` file of the contract.
+        candidate: folder of a finished fit, or an `.onnx` file of the contract, or the name of a shipped model (see
+            `pneumoscan.models.find`).
         samples: N pictures' labels and groups.
         pixels: uint8 [N, H, W], as training keeps them (see `train.dataset`).
         size: side at which the networks of a fit are scored; a file knows its own.
@@ -106,12 +107,13 @@ def audit(
     for target, name in enumerate(CLASSES):
         if target not in targets[few]:
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
-    if candidate.is_dir():
+    place = models.find(candidate)
+    if place.is_dir():
         held_out: bool | None = True
-        fit = open_fit(candidate, samples, pixels, size, int8=int8)
+        fit = open_fit(place, samples, pixels, size, int8=int8)
         answers, identity = ask_fit(fit, bench), fit.read_identity
     else:
-        answers, model = ask_model(candidate, pixels, bench)
+        answers, model = ask_model(place, pixels, bench)
         held_out = False if model.card.data_sha256 == dataset.digest(samples, pixels) else None
         identity = {"name": model.card.name, "version": model.card.version, "sha256": model.sha256}
     soft = find_soft(pixels[pictures], targets[pictures] > 0)

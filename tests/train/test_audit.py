@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pneumoscan import metrics
+from pneumoscan import metrics, models
 from pneumoscan.metrics import Interval
 from tests.tiny_model import CARD, SIZE, write_model
 from train import candidates, dataset, report
@@ -324,6 +324,14 @@ class TestTheCommand:
         assert shown.startswith(f"{path} WAS TRAINED ON THESE PICTURES: its figures are no hold-out figures.\n")
         assert "holds, no hold-out" in shown
         assert "plain and stressed: 100 pictures" in shown
+
+    def test_knows_shipped_models_by_name(
+        self, tmp_path: Path, make_dataset: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(models, "FOLDER", tmp_path / "shipped")
+        (tmp_path / "shipped" / "quick").mkdir(parents=True)
+        write_model(tmp_path / "shipped" / "quick" / "model.onnx")
+        assert "\nquick (model file)\n" in self.run("quick", "--data", make_dataset(20), "--limit", "100")
 
     def test_tells_what_is_no_candidate(
         self,
