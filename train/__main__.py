@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from pneumoscan.labels import TOLD
 from train import dataset
 from train.dataset import CLASSES, Sample
 from train.errors import DatasetError, ExportError, TrainError
@@ -218,7 +219,10 @@ def heat(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's name, or an ONNX file.")],
     data: Annotated[Path, typer.Option(help="Labelled pictures: a folder or CSV as of pneumoscan evaluate.")],
 ) -> None:
-    """Measure how much of a model's heat lies in the middle of pictures that it calls PNEUMONIA. On the CPU."""
+    """Measure how much of a model's heat lies in the middle of pictures that it calls PNEUMONIA. On the CPU.
+
+    The exit code is 1 where pictures could not be scored.
+    """
     from train.heat import CENTRE, measure
 
     found = measure(model, data)
@@ -226,6 +230,10 @@ def heat(
     for name in ("heat", "evidence"):
         typer.echo(f"  {name:8} {getattr(found, name)}")
     typer.echo(f"  {'even':8} {CENTRE**2:.3f}")
+    if found.failed:
+        more = "; …" if len(found.failed) > TOLD else ""
+        _warn(f"{len(found.failed):,} pictures could not be scored: {'; '.join(found.failed[:TOLD])}{more}")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from pneumoscan import heatmap, metrics
 from pneumoscan.labels import LabelError, read_labels
 from pneumoscan.metrics import Interval
 from pneumoscan.model import ModelError
-from pneumoscan.records import Label
+from pneumoscan.records import Label, Status
 from pneumoscan.scan import Scanner
 from train.errors import AuditError
 
@@ -28,11 +28,13 @@ class Heat:
         heat: of the cells' probabilities.
         evidence: of the cells' log odds as far as they speak for pneumonia, which is what pictures show
             (see `pneumoscan.heatmap`); pictures without any are left out.
+        failed: of those that could not be scored, the path and why.
     """
 
     pictures: int
     heat: Interval
     evidence: Interval
+    failed: list[str]
 
 
 def measure(model: str | Path, data: Path) -> Heat:
@@ -52,21 +54,24 @@ def measure(model: str | Path, data: Path) -> Heat:
         raise AuditError(str(error)) from error
     if not scanner.model.has_heatmap:
         raise AuditError(f"{model} has no heatmaps")
-    groups, shares = [], []
+    groups, shares, failed = [], [], []
     seen = scanner.scan_pictures([each.path for each in known], walk=False)
     for labelled, (record, _, heat) in zip(
         known, tqdm(seen, total=len(known), unit="picture", disable=None), strict=True
     ):
+        if record.status is Status.ERROR:
+            failed.append(f"{record.path}: {record.message}")
         if record.label is Label.PNEUMONIA and heat is not None:
             groups.append(labelled.group)
             shares.append((central_share(heat), central_share(heatmap.evidence(heat))))
     if not shares:
-        raise AuditError(f"{model} calls no picture of {data} PNEUMONIA")
-    figures = [
+        broken = f"; {len(failed):,} could not be scored, the first: {failed[0]}" if failed else ""
+        raise AuditError(f"{model} calls no picture of {data} PNEUMONIA{broken}")
+    in_heat, in_evidence = (
         metrics.bootstrap(lambda at, column=column: float(np.nanmean(column[at])), groups)  # type: ignore[misc]
         for column in np.array(shares).T
-    ]
-    return Heat(len(shares), *figures)
+    )
+    return Heat(len(shares), in_heat, in_evidence, failed)
 
 
 def central_share(heat: NDArray[np.float32]) -> float:

@@ -52,6 +52,23 @@ def test_a_model_is_measured_over_what_it_calls_pneumonia(tiny_model: Path, flat
     assert re.search(r"heat +0\.693 \(0\.693 to 0\.693\)", result.output)
 
 
+def test_pictures_that_cannot_be_scored_are_counted_and_the_first_named(
+    tiny_model: Path, flat: Flat, tmp_path: Path
+) -> None:
+    flat("data/PNEUMONIA/z.png", 255)
+    for number in range(4):
+        (tmp_path / "data" / "PNEUMONIA" / f"{number}.png").touch()
+    result = CliRunner().invoke(app, ["heat", str(tiny_model), "--data", str(tmp_path / "data")])
+    assert result.exit_code == 1
+    assert "1 pictures called PNEUMONIA" in result.stdout
+    assert "train: 4 pictures could not be scored: " in result.stderr
+    assert [f"{number}.png: the file is empty" in result.stderr for number in range(4)] == [True] * 3 + [False]
+
+    (tmp_path / "data" / "PNEUMONIA" / "z.png").unlink()
+    with pytest.raises(AuditError, match=r"PNEUMONIA; 4 could not be scored, the first: .*0\.png: the file is empty"):
+        measure(tiny_model, tmp_path / "data")
+
+
 def test_what_cannot_be_measured_is_told(tiny_model: Path, flat: Flat, tmp_path: Path) -> None:
     flat("data/NORMAL/a.png", 20)
     with pytest.raises(AuditError, match=r"calls no picture of .* PNEUMONIA"):
