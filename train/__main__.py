@@ -1,6 +1,7 @@
 """`python -m train`: from labelled pictures to the model file."""
 
 import logging
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
@@ -146,6 +147,11 @@ def fit(
         device=best_device() if device == "auto" else device,
         resume=resume,
         teacher=load_teachers(teacher, samples, pixels, settings) if teacher else None,
+    )
+    place, pictures, model = (shlex.quote(str(path)) for path in (run, data, run / "model.onnx"))
+    typer.echo(
+        f"the fit is in {place}; next: python -m train audit {place} --data {pictures}; "
+        f"python -m train export {pictures} --run {place} --out {model}"
     )
 
 

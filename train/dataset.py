@@ -69,16 +69,18 @@ def read_samples(source: Path) -> list[Sample]:
             f"{unlabelled[0]}: has no label, neither by a folder NORMAL or PNEUMONIA above it nor in a CSV"
         )
     if not labelled:
-        raise DatasetError(f"{source}: no JPEG or PNG pictures found")
+        raise DatasetError(f"{source}: no {'JPEG or PNG pictures found' if source.is_dir() else 'rows'}")
+    unnamed = [each.path for each in labelled if each.label is Label.PNEUMONIA and each.subtype is None]
+    if unnamed:
+        raise DatasetError(
+            f"pneumonias without a subtype: {len(unnamed):,}, such as {unnamed[0]}; the network has three classes, "
+            f"{', '.join(CLASSES)}: name bacteria or virus in the file's name, or in the column subtype of a CSV"
+        )
     splits = [_split_of(each, source) for each in labelled] if source.is_dir() else _read_splits(source)
     return [_to_sample(each, split, source) for each, split in zip(labelled, splits, strict=True)]
 
 
 def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
-    if each.label is Label.PNEUMONIA and each.subtype is None:
-        raise DatasetError(
-            f"{each.path}: a pneumonia must be bacterial or viral; name it with bacteria or virus, or label it in a CSV"
-        )
     group = _own_group(each.path, source) if each.group == each.path else each.group
     return Sample(Path(each.path), _TARGETS[each.subtype], group, split)
 
@@ -209,14 +211,16 @@ def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np
         patients = len({sample.group for sample in samples if sample.target == target})
         if patients < count:
             raise DatasetError(
-                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more"
+                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more; "
+                "fewer folds need fewer (--folds of fit)"
             )
     folds = deal_groups(samples, count, seed)
     targets = np.array([sample.target for sample in samples])
     for target, name in enumerate(CLASSES):
         if len(np.unique(folds[targets == target])) < count:
             raise DatasetError(
-                f"too few patients have {name} pictures: not each of {count} folds could get one; use fewer folds"
+                f"too few patients have {name} pictures: not each of {count} folds could get one; "
+                "use fewer (--folds of fit)"
             )
     return folds
 
