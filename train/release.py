@@ -132,7 +132,7 @@ def release(
 def find_weaknesses(figures: Mapping[str, tuple[float, float, float]]) -> list[str]:
     """Why a model is of little use, by the validation figures of its card; phrases, none of a model that may be."""
     found = [
-        f"its {kind} AUC of {Interval(*figures[f'{kind}_auc'])} may be that of chance"
+        f"its {kind} AUC of {Interval(*figures[f'{kind}_auc'])} may be no better than chance"
         for kind in ("plain", "stressed")
         if not figures[f"{kind}_auc"][1] > 0.5  # not a number where there are too few patients
     ]

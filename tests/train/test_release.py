@@ -137,8 +137,8 @@ def test_a_model_is_of_little_use_where_chance_may_do_as_well_or_most_pictures_a
     good = {"plain_auc": (0.9, 0.6, 0.95), "stressed_auc": (0.8, 0.51, 0.9), "plain_review": (0.5, 0.4, 0.6)}
     assert find_weaknesses(good) == []
     for weak, told in (
-        ({"plain_auc": (0.7, 0.5, 0.9)}, "its plain AUC of 0.700 (0.500 to 0.900) may be that of chance"),
-        ({"stressed_auc": (0.4, 0.3, 0.45)}, "its stressed AUC of 0.400 (0.300 to 0.450) may be that of chance"),
+        ({"plain_auc": (0.7, 0.5, 0.9)}, "its plain AUC of 0.700 (0.500 to 0.900) may be no better than chance"),
+        ({"stressed_auc": (0.4, 0.3, 0.45)}, "its stressed AUC of 0.400 (0.300 to 0.450) may be no better than chance"),
         ({"plain_review": (0.51, 0.4, 0.6)}, "it flags 51% of the plain pictures for review"),
     ):
         assert find_weaknesses(good | weak) == [told]
