@@ -148,10 +148,10 @@ def fit(
         resume=resume,
         teacher=load_teachers(teacher, samples, pixels, settings) if teacher else None,
     )
-    place, pictures, model = (shlex.quote(str(path)) for path in (run, data, run / "model.onnx"))
+    place, pictures = (shlex.quote(str(path)) for path in (run, data))
     typer.echo(
         f"the fit is in {place}; next: python -m train audit {place} --data {pictures}; "
-        f"python -m train export {pictures} --run {place} --out {model}"
+        f"python -m train export {pictures} --run {place}"
     )
 
 
@@ -246,7 +246,9 @@ def heat(
 def export(
     data: Data,
     run: Run = Path("runs/lite0"),
-    out: Annotated[Path, typer.Option(help="The model file; its card goes beside it.")] = Path("runs/lite0/model.onnx"),
+    out: Annotated[
+        Path | None, typer.Option(help="The model file; its card goes beside it. Unless given, model.onnx of the fit.")
+    ] = None,
     size: ScanSize = SCAN_SIZE,
     int8: Annotated[
         bool,
@@ -272,6 +274,7 @@ def export(
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
     from train.release import find_weaknesses, release, source_of
 
+    out = out or run / "model.onnx"
     if out.is_dir():
         raise ExportError(f"--out {out} is a folder; name a file, such as {out / 'model.onnx'}")
     samples, pixels = _training_data(data)

@@ -81,7 +81,7 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     whole_run = tmp_path / "whole"
     done = subprocess.run(command(data, whole_run), check=True, capture_output=True, text=True).stdout
     assert f"python -m train audit {whole_run} --data {data};" in done.splitlines()[-1]
-    assert f"python -m train export {data} --run {whole_run} --out {whole_run}/model.onnx" in done.splitlines()[-1]
+    assert f"python -m train export {data} --run {whole_run}" in done.splitlines()[-1]
 
     killed = tmp_path / "killed"
     process = subprocess.Popen(command(data, killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -94,8 +94,8 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     assert "Kermany" not in card.licence
     assert card.licence.startswith("CC BY-NC 4.0. Network: ")
 
-    float32 = run / "float32" / "model.onnx"
-    told = CliRunner().invoke(app, [*map(str, ("export", data, "--run", run, "--size", 32, "--out", float32))]).stderr
+    float32 = run / "model.onnx"
+    told = CliRunner().invoke(app, [*map(str, ("export", data, "--run", run, "--size", 32))]).stderr
     assert "train: the model is of little use: its plain AUC of " in told
     assert Model(float32, "cpu").card.name == "compact"
     assert Model(float32, "cpu").card.licence.startswith("Apache-2.0. Network: ")
