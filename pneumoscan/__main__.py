@@ -21,7 +21,8 @@ def main() -> None:
     except SystemExit as end:
         if isinstance(end.code, int) and end.code in STOPPED:
             _leave(end.code)
-        if _is_misuse(end):  # nobody reads standard error any more
+        if end.code == 1 and _is_misuse(end):  # nobody reads standard error any more
+            lead_nowhere(sys.stderr)
             sys.exit(Exit.USAGE)
         raise
     except FileNotFoundError as error:

@@ -168,7 +168,7 @@ class TestTheReport:
             assert sentence in shown
             assert sentence in printed
         figures = re.findall(r"(\w[\w ]*?) (\d\.\d{3}) \((\d\.\d{3} to \d\.\d{3})\) ", printed)
-        assert len(figures) > 20
+        assert len(figures) > 15
         for *_, value, interval in figures:
             assert f"{value} {interval}" in shown
         assert "tiny-1.2.3" in shown and "at the threshold 0.5" in shown

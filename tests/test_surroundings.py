@@ -220,12 +220,6 @@ class TestBareSurroundings:
         assert result.returncode == Exit.USAGE
         assert "standard output is closed" in result.stderr
 
-    @pytest.mark.parametrize("command", ["schema", "doctor --json"])
-    def test_with_standard_output_closed_cannot_answer(self, shell: Shell, command: str) -> None:
-        result = shell(f"{shlex.quote(sys.executable)} -m pneumoscan {command} >&-")
-        assert result.returncode == Exit.INPUT_ERRORS
-        assert "standard output is closed" in result.stderr
-
     @pytest.mark.parametrize("nowhere", ["2>/dev/full", "2> >(true)", "2>&-"])
     @pytest.mark.parametrize("wrong", ["predict x -o bad.xyz", "predict", "predict x -o no/a.csv", "predict --no-such"])
     def test_are_used_wrongly_whoever_reads_it(self, shell: Shell, wrong: str, nowhere: str) -> None:

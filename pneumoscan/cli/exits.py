@@ -80,8 +80,6 @@ def tell(text: str) -> None:
 
 def say(text: str) -> None:
     """Writes to standard output; a reader who has seen enough is no error."""
-    if getattr(sys.stdout, "name", None) == os.devnull:  # a stand-in
-        fail("cannot write -: standard output is closed", Exit.INPUT_ERRORS)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
