@@ -266,7 +266,7 @@ class TestTheTheme:
         listed.click("#theme")
         assert self.ground(listed) == dark
         listed.chrome.refresh()
-        assert self.ground(listed) == dark
+        listed.until(lambda: self.ground(listed) == dark)
 
     def test_is_light_on_paper_where_every_row_is(self, page: Page, tmp_path: Path) -> None:
         page.open(written(tmp_path, (scored(f"{i}.jpeg", i / 1000) for i in range(300))))

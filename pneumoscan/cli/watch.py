@@ -109,10 +109,10 @@ def watch(
         )
         outputs.open()
         to_do = _ToDo(scanner, outputs)
-        named = {
-            plain(os.path.join(directory, "")): directory for directory in reversed(directories)
-        }  # of two spellings the first
-        folders = Folders([*named.values()][::-1], selection, settle=settle, poll=poll, events=events)
+        named: dict[str, str] = {}
+        for directory in directories:  # of two spellings the first
+            named.setdefault(plain(os.path.join(directory, "")), directory)
+        folders = Folders(list(named.values()), selection, settle=settle, poll=poll, events=events)
         notify("READY=1")
         for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure)):
             counts = Counts()
