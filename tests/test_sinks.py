@@ -2,7 +2,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -131,42 +131,47 @@ class TestTargets:
         assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("format", FILES)
-@pytest.mark.parametrize("room", range(1000, 1400, 7))
-def test_a_full_disk_leaves_whole_records(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format, room: int
-) -> None:
-    """Files may grow to `room` bytes: somewhere in the third record, or in what ends the file after the second."""
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Files may grow to so many bytes, as on a full disk."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def fails(*attempts: Callable[[], object]) -> None:
+    """Each of them finds the disk full."""
+    for attempt in attempts:
+        with pytest.raises(OSError, match="too large"):
+            attempt()
+
+
+@pytest.mark.parametrize("format", FILES)
+@pytest.mark.parametrize("room", range(1000, 1400, 7))
+def test_a_full_disk_leaves_whole_records(tmp_path: Path, format: Format, room: int) -> None:
+    """Room ends somewhere in the third record, or in what ends the file after the second."""
     sink = open_sink(tmp_path / "out", format)
     written = 0
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
+    with room_for(room):
         with pytest.raises(OSError, match="too large"):
             while True:
                 sink.write(ILL)
                 written += 1
         sink.commit()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     found = read(tmp_path / "out", format)
     assert 0 < written - len(found) + 1 <= 2
     assert all(record == asdict(ILL) for record in found)
 
 
 def test_a_disk_too_full_for_the_first_record_gives_no_json_rather_than_half_of_one(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     sink = open_sink(tmp_path / "out", Format.JSON)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4, before[1]))  # room for what begins and not for what ends the file
-    try:
-        for attempt in (lambda: sink.write(ILL), sink.commit):
-            with pytest.raises(OSError, match="too large"):
-                attempt()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        sink.discard()
+    with room_for(4):  # for what begins and not for what ends the file
+        fails(lambda: sink.write(ILL), sink.commit)
+    sink.discard()
     assert not (tmp_path / "out").exists()
 
 
@@ -192,17 +197,10 @@ def test_a_file_that_is_gone_on_with_and_not_written_to_leaves_nothing_beside_it
 
 @pytest.mark.parametrize("format", [Format.CSV, Format.JSON])
 def test_a_disk_too_full_for_the_first_byte_leaves_the_older_file(tmp_path: Path, format: Format) -> None:
-    resource = pytest.importorskip("resource")
     write(tmp_path / "out", format, ILL)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     sink = open_sink(tmp_path / "out", format)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
-    try:
-        for attempt in (lambda: sink.write(ILL), sink.commit):
-            with pytest.raises(OSError, match="too large"):
-                attempt()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room_for(1):
+        fails(lambda: sink.write(ILL), sink.commit)
     sink.discard()
     assert read(tmp_path / "out", format) == [asdict(ILL)]
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

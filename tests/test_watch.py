@@ -187,9 +187,7 @@ class TestAWatch:
         wait_for(output, 2)
         stop(stop_me)
 
-    def test_forgets_that_a_folder_could_not_be_read_when_it_can(
-        self, watch: Watch, flat: Flat, output: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_forgets_that_a_folder_could_not_be_read_when_it_can(self, watch: Watch, flat: Flat, output: Path) -> None:
         flat("in/sub/a.png", 51)
         failure = replace(failed("in/sub"), error="permission_denied")
         output.write_bytes(to_json(failure) + b"\n")
