@@ -15,6 +15,7 @@ METADATA_KEY = "pneumoscan"
 """Key in the ONNX file's `metadata_props` under which the card lies as JSON."""
 
 CLASSES = ("normal", "bacterial", "viral")
+"""Names of the classes in the order of the network's outputs."""
 
 Golden = list[tuple[NDArray[np.uint8], NDArray[np.float32]]]
 """Pictures, each uint8 [1, S, S], with the probabilities that they must get, float32 [3]."""

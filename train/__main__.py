@@ -10,15 +10,17 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD
 from train import dataset
-from train.dataset import CLASSES, Sample
+from train.dataset import Sample
 from train.errors import DatasetError, ExportError, TrainError
-from train.settings import NETWORKS, SCAN_SIZE, WEIGHTS_LICENCE
+from train.settings import NETWORKS, SCAN_SIZE, WEIGHTS_LICENCE, Settings
 
 SMALLEST = 32
 """Side in pixels of the one cell that networks see at least."""
 TEACHER_SHARE = 0.75
+DEFAULTS = Settings()
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A chest_xray folder, or a CSV of path, label, group.")]
 Run = Annotated[Path, typer.Option(help="Folder of the fit: weights, checkpoints, TensorBoard logs.")]
@@ -84,23 +86,25 @@ def fit(
     run: Run = Path("runs/lite0"),
     size: Annotated[
         int, typer.Option(min=SMALLEST, max=dataset.SOURCE_SIZE, help="Side of the training crops in pixels.")
-    ] = 160,
-    folds: Annotated[int, typer.Option(min=2, help="Patient-wise folds to measure and calibrate on.")] = 4,
+    ] = DEFAULTS.size,
+    folds: Annotated[int, typer.Option(min=2, help="Patient-wise folds to measure and calibrate on.")] = DEFAULTS.folds,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the pictures, for each fold and for the final network.")
-    ] = 8,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 32,
+    ] = DEFAULTS.epochs,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = DEFAULTS.batch_size,
     learning_rate: Annotated[
         float, typer.Option(callback=_learning_rate, help="Peak of the schedule, above 0 and at most 1.")
-    ] = 5e-4,
+    ] = DEFAULTS.learning_rate,
     detail: Annotated[
         float, typer.Option(min=0, max=3, help="Largest change of the logarithm of the strength of fine detail.")
-    ] = 0.0,
+    ] = DEFAULTS.detail,
     balance_texture: Annotated[
         bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    network: Annotated[str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")] = "lite0",
+    ] = DEFAULTS.balance_texture,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = DEFAULTS.seed,
+    network: Annotated[
+        str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")
+    ] = DEFAULTS.network,
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
@@ -119,7 +123,6 @@ def fit(
     """Fine-tune one network for each fold, and one on everything."""
     from train.fit import fit as run_fit
     from train.network import best_device
-    from train.settings import Settings
     from train.teacher import fingerprint, load_teachers
 
     if teacher_share is not None and not teacher:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan import metrics, models
+from pneumoscan.card import CLASSES
 from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.calibrate import specificity_at
 from train.candidates import FULL, Answers, Positions, ask_fit, ask_model
-from train.dataset import CLASSES, Sample
+from train.dataset import Sample
 from train.errors import AuditError
 from train.fitted import open_fit
 from train.texture import find_soft

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pneumoscan.card import CLASSES
 from pneumoscan.model import Model, ModelError
 from pneumoscan.runtime import available_cores
 from train import stress
 from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
-from train.dataset import CLASSES
 from train.errors import AuditError
 from train.fitted import Fitted
 from train.graph import Read

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from math import exp, isnan
 from pathlib import Path
 
-from pneumoscan.card import Card
+from pneumoscan.card import CLASSES, Card
 from pneumoscan.metrics import Interval
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
-from train.dataset import CLASSES, Sample
+from train.dataset import Sample
 from train.fit import BLINDING
 from train.fitted import RANGE_PICTURES
 from train.network import describe

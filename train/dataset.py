@@ -18,12 +18,10 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumoscan import decode
+from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD, LabelError, Labelled, read_labels
 from pneumoscan.records import Label, Subtype
 from train.errors import DatasetError
-
-CLASSES = ("normal", "bacterial", "viral")
-"""Class names in the order of the network's outputs."""
 
 SOURCE_SIZE = 224
 """Side at which pictures are kept for training, so that crops of them still have detail."""

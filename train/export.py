@@ -14,12 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pneumoscan import models
-from pneumoscan.card import METADATA_KEY, Card
+from pneumoscan.card import CLASSES, METADATA_KEY, Card
 from pneumoscan.decode import RESAMPLING
 from pneumoscan.metrics import Interval
 from pneumoscan.model import Model
 from train.calibrate import SENSITIVITY, Calibration
-from train.dataset import CLASSES
 from train.errors import ExportError
 from train.gate import Gate, Limits
 from train.gate import score as outlier_scores

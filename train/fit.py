@@ -7,7 +7,6 @@ run the same fixed schedule and keep the average of their weights at its end: no
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from pneumoscan.atomic import replace_with
 from pneumoscan.ledger import InUseError, Lock
 from pneumoscan.metrics import roc_auc
+from train import saved
 from train.dataset import Sample, assign_folds, resize
 from train.errors import FitError
 from train.goals import Teach, make_goals, make_views
@@ -179,11 +178,11 @@ def _fit_part(
                 raise FitError(f"the loss of {folder.name} is not finite in epoch {epoch + 1}; lower the learning rate")
             if len(held_out):
                 _log_validation(log, average, pixels, held_out, targets, settings.size, (epoch + 1) * batches)
-            _save(
+            saved.save(
                 {**{key: part.state_dict() for key, part in state.items()}, "epoch": epoch + 1, **identity},
                 folder / "checkpoint.pt",
             )
-    _save({"weights": average.module.state_dict(), **identity}, folder / "weights.pt")
+    saved.save({"weights": average.module.state_dict(), **identity}, folder / "weights.pt")
 
 
 def averaging(decay: float) -> Callable[..., None]:
@@ -247,22 +246,6 @@ def _log_validation(
     log.add_scalar("auc/validation", roc_auc((truth > 0).numpy(), ill.double().numpy()), step)
 
 
-def _save(content: dict[str, object], path: Path) -> None:
-    """Writes whole or not at all, so that a kill at any instant leaves a usable checkpoint.
-
-    Raises:
-        FitError: it could not be written.
-    """
-    data = BytesIO()  # to a file, torch would write in its own way, and not say that the disk is full
-    torch.save(content, data)
-    try:
-        replace_with(path, data.getvalue())
-    except OSError as error:
-        raise FitError(
-            f"cannot write {path}: {error.strerror}; when it can be, --resume goes on after the last epoch saved"
-        ) from error
-
-
 def _holds_files(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
@@ -271,7 +254,7 @@ def _is_finished(path: Path, identity: dict[str, object]) -> bool:
     """Whether the weights of a part are there, never to be written again: a pupil knows its teachers by their bytes."""
     if not path.exists():
         return False
-    check_identity(torch.load(path, map_location="cpu", weights_only=True), identity, path)
+    check_identity(saved.load(path), identity, path)
     return True
 
 
@@ -279,8 +262,8 @@ def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, o
     """Restores `state` from a checkpoint and returns the epochs done, 0 where there is none."""
     if not path.exists():
         return 0
-    saved = torch.load(path, map_location=device, weights_only=True)
-    check_identity(saved, identity, path)
+    content = saved.load(path, device)
+    check_identity(content, identity, path)
     for key, part in state.items():
-        part.load_state_dict(saved[key])  # type: ignore[attr-defined]
-    return int(saved["epoch"])
+        part.load_state_dict(content[key])  # type: ignore[attr-defined]
+    return int(content["epoch"])

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from train import dataset
+from train import dataset, saved
 from train.dataset import Sample
 from train.errors import FitError
 from train.graph import Read, reader, reading_graph
@@ -76,7 +75,7 @@ class Fitted:
         """The network of a part in evaluation mode on the CPU.
 
         Raises:
-            FitError: not finished, or of other pictures, settings or patients held out.
+            FitError: not finished, damaged, or of other pictures, settings or patients held out.
         """
         weights = self.weights(part)
         network = Network(self.size, pretrained=False, network=self.settings.network)
@@ -89,9 +88,9 @@ class Fitted:
         Raises:
             FitError: as of `network`.
         """
-        saved = _load(self.run, part)
-        check_identity(saved, self.identity, self.run / part)
-        return saved["weights"]
+        content = _load(self.run, part)
+        check_identity(content, self.identity, self.run / part)
+        return content["weights"]
 
     def reader(self, part: str) -> Read:
         """Runs the network of a part as it is scanned with.
@@ -117,7 +116,7 @@ def open_fit(run: Path, samples: list[Sample], pixels: NDArray[np.uint8], size: 
     """The networks of a finished fit; arguments as of `Fitted`.
 
     Raises:
-        FitError: not finished.
+        FitError: not finished, or damaged.
     """
     return Fitted(run, Settings(**_load(run, "all")["settings"]), samples, pixels, size, int8)
 
@@ -126,5 +125,4 @@ def _load(run: Path, part: str) -> dict[str, Any]:
     path = run / part / "weights.pt"
     if not path.exists():
         raise FitError(f"{path} is missing; run or resume the fit first")
-    saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return saved
+    return saved.load(path)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pneumoscan.card import CLASSES
 from train.augment import augment, change_detail, remove_lungs, swap_frames
-from train.dataset import CLASSES
 from train.settings import Settings
 
 Teach = Callable[[Tensor, torch.Generator], Tensor]

@@ -16,7 +16,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from train.dataset import CLASSES
+from pneumoscan.card import CLASSES
 from train.settings import NETWORKS
 
 EVALUATION_BATCH = 64

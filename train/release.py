@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan.card import Card
+from pneumoscan.card import CLASSES, Card
 from pneumoscan.metrics import Interval
 from train import compare, report
 from train.align import align_shipped
 from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
 from train.card import KERMANY, write_card
 from train.curves import draw_curves
-from train.dataset import CLASSES, Sample, resize
+from train.dataset import Sample, resize
 from train.export import export
 from train.fit import parts
 from train.fitted import open_fit

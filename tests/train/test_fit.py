@@ -198,6 +198,32 @@ def test_a_full_disk_is_told_with_how_to_go_on(
     assert all(path.name.startswith("events.") for path in checkpoint.parent.iterdir())
 
 
+@pytest.mark.parametrize("name", ["checkpoint.pt", "weights.pt"])
+@pytest.mark.parametrize("kept", [0, 0.5])
+def test_a_damaged_file_of_a_fit_is_told_and_made_again_when_it_is_deleted(
+    make_dataset: Callable[[int], Path], tmp_path: Path, name: str, kept: float
+) -> None:
+    samples, pixels = read(make_dataset(2))
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=0)
+
+    def resume() -> None:
+        fit(samples, pixels, settings, tmp_path, device="cpu", resume=True, only=["fold0"])
+
+    resume()
+    before = weights(tmp_path, "fold0")
+    damaged = tmp_path / "fold0" / name
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[: int(kept * len(content))])
+    if name == "checkpoint.pt":
+        (damaged.parent / "weights.pt").unlink()
+    with pytest.raises(FitError, match=f"{damaged} is damaged: delete it, and fit with --resume makes it again"):
+        resume()
+    damaged.unlink()
+    resume()
+    after = weights(tmp_path, "fold0")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
 def test_two_fits_do_not_write_into_one_folder(make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
     samples, pixels = read(make_dataset(2))
     run = tmp_path / "new" / "run"

@@ -105,3 +105,7 @@ def test_a_fit_that_is_missing_or_of_other_pictures_is_told(fit: Fitted, tmp_pat
         open_fit(tmp_path, SAMPLES, PIXELS, 32)
     with pytest.raises(FitError, match="was made from other pictures or labels"):
         open_fit(fit.run, SAMPLES, PIXELS + 1, 32).reader("fold0")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "weights.pt").mkdir()
+    with pytest.raises(FitError, match=r"cannot read .*weights.pt: Is a directory"):
+        open_fit(tmp_path, SAMPLES, PIXELS, 32)
