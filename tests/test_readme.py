@@ -134,7 +134,7 @@ def test_the_readme_tells_the_limits_of_a_page() -> None:
 
 
 def test_the_cron_line_scans_what_is_new(place: Path) -> None:
-    (line,) = re.findall(r"^15 3 \* \* \* (pneumoscan .*)$", README, re.MULTILINE)
+    (line,) = re.findall(r"^15 3 \* \* \* /opt/pneumoscan/.venv/bin/(pneumoscan .*)$", README, re.MULTILINE)
     line = line.replace("/data/incoming", "xrays").replace("/data/", "")
     assert bash(line).stdout == ""
     shutil.copy(place / "a.jpeg", place / "xrays" / "new.jpeg")

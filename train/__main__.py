@@ -207,7 +207,10 @@ def audit(
         typer.Option("--json", metavar="FILE", help="Also write all figures there; export --audit reads it."),
     ] = None,
 ) -> None:
-    """Show what models rely on: scores pictures that they never saw, plain and changed in many ways. On the CPU."""
+    """Show what models rely on: scores pictures plain and changed in many ways. On the CPU.
+
+    The networks of a fit score only pictures that they never saw. A file may have been trained on them.
+    """
     from train import report, shortcuts
     from train.audit import SAMPLE, draw
     from train.audit import audit as run_audit

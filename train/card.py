@@ -39,7 +39,7 @@ KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
     "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
     "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything; "
-    "results that others had on it were known."
+    "published results on it were known."
 )
 """Source of the published data set, in either copy."""
 
@@ -85,9 +85,9 @@ Temperature, class offsets, threshold and review band were fitted on the out-of-
 The probabilities presume the share of pneumonia in the training data, {prevalence:.0%}.
 
 - Threshold **{threshold}**: the {threshold_method}.
-- Review band **{band_low} to {band_high}**: at least {coverage:.0%} of each class do not lie beyond it on the wrong side, of plain
-  and stressed out-of-fold pictures together (class-conditional conformal prediction, of pictures, though those of a patient are
-  alike). Either kind alone may have less, see below.
+- Review band **{band_low} to {band_high}**: at least {coverage:.0%} of the pneumonias lie in or above it, and as many of the normal
+  pictures in or below it, of plain and stressed out-of-fold pictures together (class-conditional conformal prediction, of
+  pictures, though those of a patient are alike). Either kind alone may have less, see below.
 - A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
   {subtype_precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
   Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one.
@@ -112,8 +112,8 @@ How many pictures are ill among those of like probability, if it is calibrated a
 |---|---|---|
 {reliability}
 
-Sensitivity, specificity and the other figures of verdicts count refused pictures as if they had been judged; among
-the flagged are the refused.
+Sensitivity, specificity and the other figures of verdicts count rejected pictures as if they had been scored; among
+the flagged are the rejected.
 
 ## The gate
 
@@ -121,14 +121,14 @@ The outlier score is computed from mean and deviation of the network's channels 
 Mahalanobis distance to {gate_pictures} training pictures, and of the log odds, by a linear classifier, that a chest X-ray was
 altered. Both were fitted on chest X-rays only: as they are, mildly changed, stressed, and altered by the program itself.
 
-- Above **{outlier_threshold}** a picture is refused: at most {gate_rejected:.1%} of the hold-outs, plain, stressed or mildly changed.
-- Above **{unfamiliar_threshold}** it is judged, but flagged as unfamiliar: at most {gate_unfamiliar:.0%} of the same.
+- Above **{outlier_threshold}** a picture is rejected: at most {gate_rejected:.1%} of the hold-outs, plain, stressed or mildly changed.
+- Above **{unfamiliar_threshold}** it is scored, but flagged as unfamiliar: at most {gate_unfamiliar:.0%} of the same.
 
 Each fold's gate was fitted on pictures that its network was trained on and measured on the others, and so flatters
 them as the shipped one does. Scores are in units of the fitting pictures' median (0) and 99th percentile (1), in which the
 thresholds carry over. The shares below are out of fold, for each fold with thresholds from the other folds.
 
-| held-out chest X-rays | refused | unfamiliar |
+| held-out chest X-rays | rejected | unfamiliar |
 |---|---|---|
 {gate_rows}
 

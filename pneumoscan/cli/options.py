@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -83,12 +83,16 @@ DeviceName = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
-ModelName = Annotated[
-    str | None,  # a Path would lose the ./ by which a file is told from a name
-    typer.Option(
+
+
+def model_option(unless_given: str = models.DEFAULT_MODEL) -> Any:
+    """The option `--model` of a command that without it takes what is named here."""
+    return typer.Option(
         metavar="NAME|FILE",
-        help=f"A shipped model ({', '.join(models.names())}), or an ONNX file. Unless given: {models.DEFAULT_MODEL}.",
+        help=f"A shipped model ({', '.join(models.names())}), or an ONNX file. Unless given: {unless_given}.",
         rich_help_panel=ENGINE,
-    ),
-]
+    )
+
+
+ModelName = Annotated[str | None, model_option()]  # a Path would lose the ./ by which a file is told from a name
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, warnings or summary.")]

@@ -124,7 +124,9 @@ def predict(
     model: ModelName = None,
     fail_on: Annotated[
         Literal["pneumonia"] | None,
-        typer.Option(help="Exit with 10 if a picture that was scanned is PNEUMONIA.", rich_help_panel=RESULTS),
+        typer.Option(
+            help="Exit with 10 if a picture that was scanned is PNEUMONIA and nothing failed.", rich_help_panel=RESULTS
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from pneumoscan import models
 from pneumoscan.cli.exits import Exit, fail, need_folder
-from pneumoscan.cli.options import RESULTS, DeviceName, ModelName, Quiet
+from pneumoscan.cli.options import RESULTS, DeviceName, Quiet, model_option
 from pneumoscan.cli.pages import THUMBNAILS, check_page, write_page
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import latest
@@ -63,7 +63,7 @@ def report(
         ),
     ] = True,
     device: DeviceName = "auto",
-    model: ModelName = None,
+    model: Annotated[str | None, model_option("the shipped model that made the records")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a worklist of results: one HTML file that needs no network, the most urgent pictures first.
