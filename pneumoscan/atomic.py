@@ -3,7 +3,8 @@
 import errno
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,12 +45,6 @@ def rewritten(target: Path) -> Path:
     return target.with_name(f".{target.name}.new")
 
 
-def create_private(path: Path) -> BinaryIO:
-    """Makes a file that nobody else may read, as long as it has not got other permissions, in place of any other."""
-    path.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-
-
 def copy_mode(source: Path, target: Path) -> None:
     """Gives a file the permissions of another, if there is one."""
     if source != target:
@@ -65,20 +60,36 @@ def replace_with(target: Path, data: bytes) -> None:
     """
     if not (is_file(target) or target.is_dir()):  # a folder is told in the system's own words
         raise OSError(errno.EINVAL, "it is no regular file", os.fspath(target))
-    growing = rewritten(target)
+    with replacing(target, rewritten(target), like=target) as file:
+        file.write(data)
+    sync(target.parent)
+
+
+@contextmanager
+def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes the place of another one as soon as it is whole, and is gone after an error.
+
+    Args:
+        target: what is replaced, if it is there.
+        growing: where the file lies until then, in place of anything there.
+        like: a file whose permissions it gets. Until then nobody else may read it; without that file anybody may.
+
+    Raises:
+        OSError: it could not be written; what was there is not harmed.
+    """
     try:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-        with open(growing, "xb") as file:
-            copy_mode(target, growing)
-            file.write(data)
+        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if like.exists() else 0o666)
+        with open(descriptor, "wb") as file:
+            copy_mode(like, growing)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(growing, target)
-    except OSError:
+        growing.replace(target)
+    except BaseException:
         with suppress(OSError):
             growing.unlink()
         raise
-    sync(target.parent)
 
 
 def sync(directory: Path) -> None:

@@ -167,7 +167,10 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
     if not data:
         raise DecodeError(ErrorCode.EMPTY_FILE, "the file is empty")
     image = _open(data)
-    width, height = image.size
+    stored = image.size
+    # Of a PNG, what is said of its orientation may stand behind its pixels.
+    is_on_side = isinstance(image, JpegImageFile) and _orientation(image) in _ON_ITS_SIDE
+    width, height = stored[::-1] if is_on_side else stored
     if png.is_own(image.info):
         raise DecodeError(ErrorCode.NOT_A_CHEST_XRAY, "drawn by pneumoscan: scan the radiograph itself", width, height)
     if width * height > max_pixels:
@@ -194,8 +197,7 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
                 if not png.is_complete(data):
                     raise OSError("it is truncated: rows are missing")
             upright, is_on_side = _upright(image)
-            if is_on_side:
-                width, height = height, width
+            width, height = stored[::-1] if is_on_side else stored
             grey = _grey(upright)
             if size is not None and grey.size != (size, size):
                 grey = grey.resize((size, size), Image.Resampling.BILINEAR)
@@ -237,13 +239,20 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
 
     It stays as it is stored where EXIF cannot be understood.
     """
+    orientation = _orientation(image)
+    if orientation == 1:  # it would be copied
+        return image, False
     try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-        if orientation == 1:  # it would be copied
-            return image, False
         return ImageOps.exif_transpose(image), orientation in _ON_ITS_SIDE
     except Exception:  # the pixels are sound, and broken EXIF raises nearly anything
         return image, False
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken EXIF raises nearly anything
+        return 1
 
 
 def _read_failure(error: Exception) -> ErrorCode:

@@ -4,6 +4,7 @@ Text is that of strangers. The font that comes with Pillow has little beyond ASC
 sequence to read.
 """
 
+from bisect import bisect_right
 from functools import lru_cache
 
 import numpy as np
@@ -36,14 +37,9 @@ def fitting(text: str, size: int, width: float, *, keep_end: bool = False) -> st
     text = plain(text)[-4096:] if keep_end else plain(text)[:4096]
     if font(size).getlength(text) <= width:
         return text
-    shortest, longest = 0, len(text)
-    while shortest < longest:  # the most characters that fit
-        count = (shortest + longest + 1) // 2
-        if font(size).getlength(_cut(text, count, keep_end)) <= width:
-            shortest = count
-        else:
-            longest = count - 1
-    return _cut(text, shortest, keep_end)
+    counts = range(1, len(text) + 1)
+    most = bisect_right(counts, width, key=lambda count: font(size).getlength(_cut(text, count, keep_end)))
+    return _cut(text, most, keep_end)
 
 
 def _cut(text: str, count: int, keep_end: bool) -> str:

@@ -47,7 +47,7 @@ def is_complete(data: bytes) -> bool:
         while chunk and wanted > 0:
             wanted -= len(inflating.decompress(chunk, _PIECE))
             chunk = inflating.unconsumed_tail
-    return wanted - len(inflating.flush()) <= 0
+    return wanted <= 0 or len(inflating.flush()) >= wanted  # else it would inflate all that is left
 
 
 def _pixel_chunks(data: bytes) -> Iterator[bytes]:

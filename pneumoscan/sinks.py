@@ -15,10 +15,10 @@ from pneumoscan.atomic import (
     NO_ROOM,
     check_writable,
     copy_mode,
-    create_private,
     growing_place,
     is_file,
     remove_link,
+    replacing,
     rewritten,
     sync,
 )
@@ -186,30 +186,17 @@ class FileSink:
     def _grow_from(self, ledger: Ledger) -> None:
         """Begins what grows beside the place with a copy of the file there, whole as soon as it has its name."""
         if ledger.path.exists():
-            copy = rewritten(self._target)
-            with ledger.path.open("rb") as source, create_private(copy) as file:
-                copy_mode(ledger.path, copy)
+            growing = rewritten(self._target)
+            with replacing(self._place, growing, like=ledger.path) as file, ledger.path.open("rb") as source:
                 shutil.copyfileobj(source, file)
-                file.flush()
-                os.fsync(file.fileno())
-            copy.replace(self._place)
         ledger.path = self._place
 
     def _tidy(self, ledger: Ledger) -> None:
         """Writes the file anew with one record for each input, in the order in which they were first found."""
-        tidy = rewritten(self._target)
-        try:
-            with create_private(tidy) as file:
-                copy_mode(self._place, tidy)
-                file.write(self._encoding.begin)
-                file.writelines(ledger.in_order())
-                file.flush()
-                os.fsync(file.fileno())
+        with replacing(self._target, rewritten(self._target), like=self._place) as file:
+            file.write(self._encoding.begin)
+            file.writelines(ledger.in_order())
             ledger.close_file()
-            tidy.replace(self._target)
-        except OSError:
-            tidy.unlink(missing_ok=True)
-            raise
         if self._place != self._target:
             self._place.unlink()
 

@@ -22,8 +22,8 @@ JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 IN_MEMORY = 10_000
 """Entries of one directory that are sorted in a list; more go through a temporary database on the disk."""
 
-LONGEST_NAME = 1 << 20
-"""Bytes after which a name in a list is given up. No system takes a path of a hundredth of that."""
+LONGEST_NAME = 1 << 16
+"""Bytes after which a name in a list is given up. No system takes a path of half of that."""
 
 LIST_CHUNK = 1 << 16
 """Bytes of a list that are asked for at once."""
@@ -143,7 +143,7 @@ def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
         separator: one byte, newline or NUL.
 
     Raises:
-        ValueError: the list is separated otherwise: a name holds a NUL or does not end within 1 MiB.
+        ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
         OSError: the stream cannot be read.
     """
     # Of a buffered stream, read() would wait for a full chunk.
@@ -154,11 +154,7 @@ def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
         if names and is_first:
             names[0], is_first = names[0].removeprefix(BOM_UTF8), False
         yield from _decode(names, separator)
-        if len(rest) > LONGEST_NAME:
-            raise ValueError(
-                "the list holds a name of more than 1 MiB: "
-                + ("do newlines end its names? Then leave out --null" if separator == NUL else USE_NULL)
-            )
+        _check_length(rest, separator)
     yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
 
 
@@ -166,8 +162,17 @@ def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:
     for name in names:
         if NUL in name:
             raise ValueError(f"the list holds a name with a NUL in it: {USE_NULL}")
+        _check_length(name, separator)
         if name := name if separator == NUL else name.removesuffix(b"\r"):
             yield os.fsdecode(name)
+
+
+def _check_length(name: bytes, separator: bytes) -> None:
+    if len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"the list holds a name of more than {LONGEST_NAME >> 10} KiB: "
+            + ("do newlines end its names? Then leave out --null" if separator == NUL else USE_NULL)
+        )
 
 
 class _Entry(NamedTuple):
@@ -187,7 +192,7 @@ def _walk(
 ) -> Iterator[_Entry]:
     """Depth first, with a stack of its own, since directories may be nested deeper than calls."""
     named = _Entry(root, "", True)
-    stack = [(named, _identity(root), _list(named, selection, passed_over))]
+    stack = [(named, identity_of(root), _list(named, selection, passed_over))]
     while stack:
         directory, _, entries = stack[-1]
         try:
@@ -203,15 +208,16 @@ def _walk(
             yield entry
         else:
             # Only links make loops. Without them nothing is compared, since some file systems number files badly.
-            identity = _identity(entry.path) if selection.follow_links else None
+            identity = identity_of(entry.path) if selection.follow_links else None
             if identity is None or all(identity != ancestor for _, ancestor, _ in stack):
                 stack.append((entry, identity, _list(entry, selection, passed_over)))
 
 
-def _identity(directory: str) -> tuple[int, int] | None:
+def identity_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """What two names of one file or directory have in common; None where there is none."""
     try:
-        status = os.stat(directory)
-    except OSError:
+        status = os.stat(path)
+    except (OSError, ValueError):  # no name at all
         return None
     return status.st_dev, status.st_ino
 
@@ -256,7 +262,11 @@ def _matches(globs: tuple[str, ...], name: str, relative: str) -> bool:
 
 @lru_cache
 def _compiled(globs: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """One expression for base names and one for relative paths; without globs, it matches nothing."""
+    """One expression for base names and one for relative paths; without globs, it matches nothing.
+
+    A slash at the end, which shells add to the name of a directory, counts for nothing.
+    """
+    globs = tuple(glob.rstrip("/") or glob for glob in globs)
     kinds = ([glob for glob in globs if "/" not in glob], [glob for glob in globs if "/" in glob])
     names, paths = (re.compile("|".join(map(fnmatch.translate, kind)) or "(?!)", re.IGNORECASE) for kind in kinds)
     return names, paths

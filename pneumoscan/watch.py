@@ -68,7 +68,7 @@ class Folders:
     def rounds(
         self, wanted: Callable[[str], bool], listed: Callable[[str], object] = lambda _: None
     ) -> Iterator[Iterator[str]]:
-        """Yields, without end and many times a second, files that are ready. Use up each round before the next.
+        """Yields, without end and about twice a second, files that are ready. Use up each round before the next.
 
         Args:
             wanted: whether a file is of interest at all; those that are not take no memory.
@@ -121,7 +121,7 @@ class Folders:
         return False
 
     def _changes(self) -> Iterator[list[str]]:
-        """Files of which native events tell, several times a second; none where there are no events."""
+        """Files of which native events tell, about twice a second; none where there are no events."""
         if self._events:
             try:
                 yield from self._native_events()

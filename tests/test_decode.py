@@ -124,6 +124,19 @@ class TestPixels:
         assert (picture.width, picture.height) == upright.size
         assert mean_difference(picture.pixels, decode(encode(upright, "PNG"), 64).pixels) < 2
 
+    @pytest.mark.parametrize(
+        ("code", "missing", "max_pixels"), [(ErrorCode.TRUNCATED, 20, 60_000), (ErrorCode.TOO_LARGE, 0, 59_999)]
+    )
+    def test_of_a_turned_jpeg_have_the_size_as_displayed_in_errors_too(
+        self, code: ErrorCode, missing: int, max_pixels: int
+    ) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        data = encode(gradient(300, 200), "JPEG", exif=exif)
+        with pytest.raises(DecodeError) as error:
+            decode(data[: len(data) - missing], max_pixels=max_pixels)
+        assert (error.value.code, error.value.width, error.value.height) == (code, 200, 300)
+
     def test_are_as_stored_when_exif_cannot_be_understood(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*_: object) -> None:
             raise ValueError("nonsense")

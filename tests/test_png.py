@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 import zlib
 from io import BytesIO
 
@@ -59,5 +60,9 @@ def test_of_interlaced_pictures_all_passes_count(size: tuple[int, int], length: 
 
 
 def test_a_bomb_is_not_inflated_further_than_needed() -> None:
-    bomb = zlib.compress(bytes(10**9), 9)
-    assert is_complete(with_pixels(encoded("L", (1, 1)), bomb))
+    bomb = with_pixels(encoded("L", (1, 1)), zlib.compress(bytes(10**8), 9))
+    tracemalloc.start()
+    assert is_complete(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10**7

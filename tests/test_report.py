@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from pneumoscan import Scanner, models
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import ScanPage, write_page
+from pneumoscan.cli.recorded import latest
 from pneumoscan.formats import to_json
 from pneumoscan.report import worklist as limits
 from pneumoscan.report.page import asset, page
@@ -235,6 +237,36 @@ class TestTheCommandReport:
         (tmp_path / "o.jsonl").write_bytes(b"".join(to_json(scored("a.png", p)) + b"\n" for p in (0.9, 0.3)))
         report(tmp_path / "o.jsonl", "-o", "r.html", cwd=tmp_path)
         assert [row["probability"] for row in data_of((tmp_path / "r.html").read_text())] == [0.3]
+
+    def test_shows_all_records_of_a_file_that_a_run_replaces_meanwhile(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By one in which other places hold the same records, as when a run ends that went on with it."""
+        lines = [to_json(scored(f"{k}.png", 0.9)) + b"\n" for k in range(4)]
+        file = tmp_path / "o.jsonl"
+        file.write_bytes(b"".join([*lines, lines[0]]))
+        found = latest(file, "FILE")
+        first = next(found)
+        (tmp_path / "new").write_bytes(b"".join(lines[::-1]))
+        (tmp_path / "new").replace(file)
+        assert sorted([first.path, *(record.path for record in found)]) == [f"{k}.png" for k in range(4)]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_reads_records_from_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "o.jsonl")
+        content = b"".join(to_json(scored("a.png", p)) + b"\n" for p in (0.9, 0.3))
+        writer = threading.Thread(target=(tmp_path / "o.jsonl").write_bytes, args=[content])
+        writer.start()
+        assert [record.probability for record in latest(tmp_path / "o.jsonl", "FILE")] == [0.3]
+        writer.join()
+
+    def test_shows_pictures_that_are_larger_than_most_may_be(
+        self, report: Run, predict: Run, tmp_path: Path, flat: Flat
+    ) -> None:
+        Image.new("L", (8100, 8000), 204).save(flat("x/large.png", 204))
+        assert predict("x", "-o", "o.csv", "--max-pixels", "65000000", cwd=tmp_path).returncode == Exit.OK
+        report(tmp_path / "o.csv", "-o", "r.html", "--no-heatmaps", cwd=tmp_path)
+        assert "image" in rows_of(tmp_path / "r.html")["x/large.png"]
 
     def test_leaves_the_older_page_where_the_new_one_cannot_be_written(
         self, report: Run, scan: Scan, tmp_path: Path

@@ -195,6 +195,15 @@ def test_a_file_that_is_gone_on_with_and_not_written_to_leaves_nothing_beside_it
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_disk_too_full_to_go_on_with_a_csv_keeps_it_and_gets_its_room_back(tmp_path: Path) -> None:
+    write(tmp_path / "out", Format.CSV, ILL)
+    before = (tmp_path / "out").read_bytes()
+    with room_for(40):
+        fails(lambda: go_on(tmp_path / "out", Format.CSV))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_bytes() == before
+
+
 @pytest.mark.parametrize("format", [Format.CSV, Format.JSON])
 def test_a_disk_too_full_for_the_first_byte_leaves_the_older_file(tmp_path: Path, format: Format) -> None:
     write(tmp_path / "out", format, ILL)

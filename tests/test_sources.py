@@ -165,6 +165,12 @@ def test_excluded_directories_are_not_entered(tmp_path: Path, monkeypatch: pytes
     assert [os.path.relpath(call.args[0], tmp_path) for call in scandir.mock_calls] == [".", "b"]
 
 
+def test_a_slash_that_the_shell_adds_to_a_glob_counts_for_nothing(tmp_path: Path) -> None:
+    tree(tmp_path, "a/thumbs/b.jpg", "thumbs/c.jpg", "a/d.jpg")
+    assert names(tmp_path, exclude=("thumbs/",)) == ["a/d.jpg"]
+    assert names(tmp_path, exclude=("a/thumbs/",)) == ["a/d.jpg", "thumbs/c.jpg"]
+
+
 def test_a_glob_with_a_slash_is_compared_with_the_path_below_the_named_directory(tmp_path: Path) -> None:
     tree(tmp_path, "x/a.jpg", "y/x/b.jpg", "y/x/z/c.jpg", "y/d.jpg")
     assert names(tmp_path, exclude=("x/*",)) == ["y/d.jpg", "y/x/b.jpg", "y/x/z/c.jpg"]
@@ -595,9 +601,15 @@ def test_a_nul_in_a_line_suggests_null() -> None:
 def test_a_name_without_an_end_is_given_up_before_it_fills_memory(separator: bytes, hint: str) -> None:
     endless = mock.Mock(spec=["read"])
     endless.read.side_effect = lambda size: b"x" * size
-    with pytest.raises(ValueError, match=f"1 MiB.*{hint}"):
+    with pytest.raises(ValueError, match=f"64 KiB.*{hint}"):
         list(read_list(endless, separator))
-    assert sum(call.args[0] for call in endless.read.mock_calls) < 2 * LONGEST_NAME
+    assert sum(call.args[0] for call in endless.read.mock_calls) <= 2 * LONGEST_NAME
+
+
+@pytest.mark.parametrize("ends", [b"", b"\0", b"\0b\0"])
+def test_a_list_whose_names_newlines_end_is_not_taken_for_one_long_name(ends: bytes) -> None:
+    with pytest.raises(ValueError, match="Then leave out --null"):
+        list(read_list(io.BytesIO(b"folder/picture.jpeg\n" * 5000 + ends), b"\0"))
 
 
 def test_a_list_that_cannot_be_read_is_an_error() -> None:

@@ -34,6 +34,29 @@ def test_between_two_items_closes_nothing_that_might_wait(stop: StopSignal) -> N
     assert (taken, stop.number, closed) == ([0], signal.SIGTERM, [])
 
 
+def test_closes_nothing_that_might_wait_where_one_iteration_is_inside_another(stop: StopSignal) -> None:
+    closed = []
+
+    def items(name: str) -> Iterator[int]:
+        try:
+            yield from range(9)
+        finally:
+            closed.append(name)
+
+    for _ in stop.until(items("rounds")):
+        for _ in stop.until(items("a scan")):
+            signal.raise_signal(signal.SIGTERM)
+    assert (stop.number, closed) == (signal.SIGTERM, [])
+
+
+def test_after_the_first_signal_any_other_ends_the_program_at_once(stop: StopSignal) -> None:
+    for _ in stop.until(iter("ab")):
+        signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == [
+        signal.SIG_DFL
+    ] * 3
+
+
 def test_is_obeyed_where_no_thread_for_its_deadline_can_be_started(
     stop: StopSignal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

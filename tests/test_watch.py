@@ -256,12 +256,14 @@ class TestAWatch:
             ([".", "-o", "no/o.jsonl"], "there is no directory no"),
             ([".", "-o", "o.jsonl", "--settle", "nan"], "nan is no finite number"),
             ([".", "-o", "o.jsonl", "--poll", "inf"], "inf is no finite number"),
-            ([".", "-o", "old.jsonl"], "cannot be resumed: line 1"),
+            ([".", "-o", "old.jsonl"], "Invalid value for -o: old.jsonl cannot be resumed: line 1"),
+            ([".", "-o", "pipe.jsonl"], "Invalid value for -o: pipe.jsonl is no regular file"),
             (["."], "Missing option '--output'"),
         ],
     )
     def test_refuses_what_cannot_work(self, run: Run, tmp_path: Path, arguments: list[str], message: str) -> None:
         (tmp_path / "old.jsonl").write_text("hello\n")
+        os.mkfifo(tmp_path / "pipe.jsonl")
         result = run("watch", *arguments, cwd=tmp_path, env=os.environ | {"COLUMNS": "200"})
         assert (result.returncode, message in result.stderr) == (Exit.USAGE, True)
         assert (tmp_path / "old.jsonl").read_text() == "hello\n"
@@ -277,6 +279,17 @@ def test_a_file_that_changes_while_it_is_read_and_fails_is_wanted_again(flat: Fl
             path.write_bytes(b"more of it")
         to_do.end(str(path), failed=True)
         assert to_do.wants(str(path)) == changes
+
+
+def test_a_file_that_failed_and_is_gone_takes_no_memory(flat: Flat) -> None:
+    path = flat("a.png", 51)
+    scanner = SimpleNamespace(model=SimpleNamespace(sha256="0"), threshold=0.5, max_pixels=1)
+    to_do = _ToDo(scanner, SimpleNamespace(owns=lambda _: False, done=lambda *_: None))  # type: ignore[arg-type]
+    list(to_do.begin(iter([str(path)])))
+    to_do.end(str(path), failed=True)
+    path.unlink()
+    assert not to_do.wants(str(path))
+    assert not to_do._failed
 
 
 class TestFolders:

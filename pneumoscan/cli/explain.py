@@ -13,7 +13,7 @@ from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Thre
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.records import Status
-from pneumoscan.sources import is_picture
+from pneumoscan.sources import identity_of, is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.scan import Scanner, Seen
@@ -93,10 +93,10 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     else:
         need_folder(output.parent, "-o", output)
         targets = [output]
-    inputs = {_identity(path) for path in images} - {None}
+    inputs = {identity_of(path) for path in images} - {None}
     taken: dict[Path, str] = {}
     for path, target in zip(images, targets, strict=True):
-        if _identity(target) in inputs:
+        if identity_of(target) in inputs:
             misuse(f"{target} is a picture that is to be explained", "-o")
         if is_picture(target) and not _is_sheet(target):
             misuse(f"{target} is a picture, which would be lost: name another file", "-o")
@@ -117,14 +117,6 @@ def _is_sheet(picture: Path) -> bool:
             return png.is_own(image.info)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever it is, it is not ours
         return False
-
-
-def _identity(path: str | Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _write(scanner: "Scanner", seen: "Seen", target: Path) -> None:

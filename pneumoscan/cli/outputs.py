@@ -106,7 +106,7 @@ class Outputs:
         try:
             return Ledger(place, format)
         except FormatError as error:
-            misuse(f"{path if place == file else place} cannot be resumed: {error}", "--resume")
+            misuse(f"{path if place == file else place} cannot be resumed: {error}", "-o")
         except OSError as error:
             fail(f"cannot read {path}: {error.strerror}", Exit.USAGE)
 

@@ -1,8 +1,12 @@
 """The records of an earlier scan, for commands that go on from them."""
 
+import io
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import cast
 
 from pneumoscan.cli.exits import Exit, fail, misuse
 from pneumoscan.formats import SUFFIXES, Format
@@ -19,36 +23,62 @@ def recorded(file: Path, option: str, format: Format | None = None) -> Iterator[
         typer.BadParameter: it cannot be read, or holds something else.
         typer.Exit: a library is missing.
     """
-    format = format or SUFFIXES.get(file.suffix.lower())
+    format = format or _format_of(file, option)
+    with _open(file, option) as stream:
+        yield from _records(stream, file, option, format)
+
+
+def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
+    """Streams as `recorded`, but of each path the last record alone, in a file that may grow or be replaced meanwhile.
+
+    A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
+    """
+    format = format or _format_of(file, option)
+    with _open(file, option) as stream, closing(temporary_database()) as places:
+        places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
+        places.execute("BEGIN")
+        for place, record in enumerate(_records(stream, file, option, format)):
+            places.execute(
+                "INSERT OR REPLACE INTO last VALUES (?, ?)", [record.path.encode("utf-8", "surrogatepass"), place]
+            )
+        stream.seek(0)
+        for place, record in enumerate(_records(stream, file, option, format)):
+            key = record.path.encode("utf-8", "surrogatepass")
+            if places.execute("SELECT 1 FROM last WHERE path = ? AND place = ?", [key, place]).fetchone():
+                yield record
+
+
+def _format_of(file: Path, option: str) -> Format:
+    format = SUFFIXES.get(file.suffix.lower())
     if format is None:
         misuse(f"{file} is none of {', '.join(SUFFIXES)}", option)
+    return format
+
+
+def _open(file: Path, option: str) -> io.BufferedReader:
+    """Opens a file that can be read twice; of a pipe, a copy."""
     try:
-        with file.open("rb") as stream:
-            for place, found in rows(stream, format):
-                wrong = [found] if isinstance(found, str) else problems(found)
-                if isinstance(found, str) or wrong:
-                    where = file if place is None else f"{file}:{place}"
-                    misuse(f"{where}: {wrong[0]}", option)
-                yield Record(**found)
+        stream = file.open("rb")
+        if stream.seekable():
+            return stream
+        with stream:
+            copy = TemporaryFile()  # noqa: SIM115
+            shutil.copyfileobj(stream, copy)
+            copy.seek(0)
+            return cast(io.BufferedReader, copy)  # on Windows a wrapper of one
+    except OSError as error:
+        misuse(f"cannot read {file}: {error.strerror}", option)
+
+
+def _records(stream: io.BufferedReader, file: Path, option: str, format: Format) -> Iterator[Record]:
+    try:
+        for place, found in rows(stream, format):
+            wrong = [found] if isinstance(found, str) else problems(found)
+            if isinstance(found, str) or wrong:
+                where = file if place is None else f"{file}:{place}"
+                misuse(f"{where}: {wrong[0]}", option)
+            yield Record(**found)
     except OSError as error:
         misuse(f"cannot read {file}: {error.strerror}", option)
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
-
-
-def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
-    """Streams as `recorded`, but of each path the last record alone, in a file that may have grown meanwhile.
-
-    A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
-    """
-    with closing(temporary_database()) as places:
-        places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
-        places.execute("BEGIN")
-        for place, record in enumerate(recorded(file, option, format)):
-            places.execute(
-                "INSERT OR REPLACE INTO last VALUES (?, ?)", [record.path.encode("utf-8", "surrogatepass"), place]
-            )
-        for place, record in enumerate(recorded(file, option, format)):
-            key = record.path.encode("utf-8", "surrogatepass")
-            if places.execute("SELECT 1 FROM last WHERE path = ? AND place = ?", [key, place]).fetchone():
-                yield record

@@ -26,7 +26,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.number = 0
         self._waiting = False
-        self._left: Iterator[Any] | None = None
+        self._left: list[Iterator[Any]] = []
         self._before: dict[int, Any] = {}
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
@@ -50,7 +50,7 @@ class StopSignal:
                 while True:
                     self._waiting = True
                     if self.number:
-                        self._left = iterator  # kept, since to close it would be to wait for a read that hangs
+                        self._left.append(iterator)  # kept, since to close it would be to wait for a read that hangs
                         break
                     item = next(iterator)
                     self._waiting = False
@@ -68,7 +68,8 @@ class StopSignal:
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self.number = number
-        signal.signal(number, signal.SIG_DFL)
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)
         deadline = threading.Timer(GRACE, os._exit, [self.code])
         deadline.daemon = True
         with suppress(RuntimeError):  # the system lets this process have no more threads

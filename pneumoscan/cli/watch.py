@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscan.atomic import is_file
 from pneumoscan.cli.exits import Exit, misuse, need_folder, tell
 from pneumoscan.cli.options import (
     BatchSize,
@@ -88,6 +89,8 @@ def watch(
     if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
         misuse(f"{output}: only .jsonl can grow and be read at the same time", "-o")
     need_folder(output.parent, "-o", output)
+    if not is_file(output):
+        misuse(f"{output} is no regular file", "-o")
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         # Without -P Python would import what lies in the working directory, to which others may write.
@@ -117,8 +120,9 @@ def watch(
         for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure)):
             counts = Counts()
             for record in stop.until(scanner.scan(to_do.begin(ready), walk=False)):
-                to_do.end(record.path, failed=record.status is Status.ERROR)
-                if record.error is not ErrorCode.NOT_FOUND:  # it went away before it was an input
+                is_gone = record.error is ErrorCode.NOT_FOUND
+                to_do.end(record.path, failed=record.status is Status.ERROR and not is_gone)
+                if not is_gone:  # before it was an input
                     outputs.write(record)
                     if not outputs:
                         break
@@ -143,7 +147,10 @@ class _ToDo:
     def wants(self, path: str) -> bool:
         """Whether a file needs a scan."""
         state = state_of(path)
-        if state is None or self._failed.get(path) == state or self._outputs.owns(path):
+        if state is None:
+            self._failed.pop(path, None)
+            return False
+        if self._failed.get(path) == state or self._outputs.owns(path):
             return False
         return self._outputs.done(path, self._settings) is None
 

@@ -52,7 +52,8 @@ def thumbnail(record: Record, root: Path) -> str:
         file = decode.read(os.path.join(root, record.path))
         if record.modified not in (None, timestamp(file.modified)):
             raise NoPictureError("picture changed since it was scored")
-        picture = decode.decode(file.data, LONGER_SIDE)
+        pixels = (record.width or 0) * (record.height or 0)  # which the scan has decoded, by its own limit
+        picture = decode.decode(file.data, LONGER_SIDE, max_pixels=max(decode.MAX_PIXELS, pixels))
     except DecodeError as error:
         found = error.code is not ErrorCode.NOT_FOUND
         raise NoPictureError(f"picture cannot be shown: {error}" if found else "picture not found") from error
