@@ -49,12 +49,15 @@ def test_closes_nothing_that_might_wait_where_one_iteration_is_inside_another(st
     assert (stop.number, closed) == (signal.SIGTERM, [])
 
 
-def test_after_the_first_signal_any_other_ends_the_program_at_once(stop: StopSignal) -> None:
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_after_the_first_signal_another_one_ends_the_program_at_once_unless_the_terminal_sends_it(
+    stop: StopSignal, first: signal.Signals
+) -> None:
     for _ in stop.until(iter("ab")):
-        signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == [
-        signal.SIG_DFL
-    ] * 3
+        signal.raise_signal(first)
+    signal.raise_signal(signal.SIGHUP)
+    assert stop.number == first
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == [signal.SIG_DFL] * 2
 
 
 def test_is_obeyed_where_no_thread_for_its_deadline_can_be_started(

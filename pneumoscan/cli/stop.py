@@ -12,12 +12,14 @@ from pneumoscan.cli.exits import Exit
 
 T = TypeVar("T")
 
+HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""Windows has none."""
 GRACE = 30
 """Seconds after a signal when the program ends even though something hangs: a read, or the reader of a pipe."""
 
 
 class StopSignal:
-    """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a second one ends the program at once.
+    """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the program at once.
 
     Attributes:
         number: of the signal, 0 before there was one.
@@ -28,8 +30,7 @@ class StopSignal:
         self._waiting = False
         self._left: list[Iterator[Any]] = []
         self._before: dict[int, Any] = {}
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no SIGHUP
+        for number in (signal.SIGINT, signal.SIGTERM, HANG_UP):
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._note)
 
@@ -69,7 +70,8 @@ class StopSignal:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.number = number
         for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+            # A terminal that closes sends SIGHUP twice, by its shell and by the system: nobody is impatient.
+            signal.signal(each, signal.SIG_IGN if each == HANG_UP else signal.SIG_DFL)
         deadline = threading.Timer(GRACE, os._exit, [self.code])
         deadline.daemon = True
         with suppress(RuntimeError):  # the system lets this process have no more threads
