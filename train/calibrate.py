@@ -88,36 +88,41 @@ class Calibration:
         return Judged(scores, verdicts, scores < low, scores > high, named * verdicts)
 
 
-def fit_calibration(logits: Logits, targets: NDArray[np.intp]) -> Calibration:
-    """Fits everything to logits [N, 3] and class indices [N].
+def fit_calibration(logits: Mapping[str, Logits], targets: NDArray[np.intp]) -> Calibration:
+    """Fits everything to the logits [N, 3] of each kind of pictures together, and to class indices [N].
 
     The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional conformal
-    prediction (Vovk, ACML 2012): a share of at most 1 - `COVERAGE` of the ill score below its lower end, and of the
-    healthy above its upper end. `COVERAGE` must exceed `SENSITIVITY`, or the threshold alone would do for the ill.
+    prediction (Vovk, ACML 2012): of each kind, a share of at most 1 - `COVERAGE` of the ill score below its lower end,
+    and of the healthy above its upper end. Kinds are scored at different levels: of one, less would be left.
     The threshold for subtypes is the lowest at which either is right in a share of `SUBTYPE_PRECISION` of the
     pneumonias that it is named for.
     """
+    pooled, classes = np.concatenate(list(logits.values())), np.tile(targets, len(logits))
 
     def loss(parameters: NDArray[np.floating]) -> float:
         log_temperature, *offsets = parameters
-        each = log_softmax(logits / np.exp(log_temperature) + np.array([0, *offsets]), axis=1)
-        return float(-each[np.arange(len(targets)), targets].mean())
+        each = log_softmax(pooled / np.exp(log_temperature) + np.array([0, *offsets]), axis=1)
+        return float(-each[np.arange(len(classes)), classes].mean())
 
     log_temperature, *shifts = minimize(loss, np.zeros(3)).x
     temperature, offsets = float(np.exp(log_temperature)), (0.0, float(shifts[0]), float(shifts[1]))
-    scores = 1 - softmax(logits / temperature + np.array(offsets), axis=1)[:, 0]
-    ill, healthy = np.sort(scores[targets > 0]), np.sort(scores[targets == 0])
-    threshold = threshold_at(SENSITIVITY, ill)
-    # The k-th score of n with k = floor((n + 1) alpha): the finite-sample correction of split-conformal prediction.
-    # Where k is 0 there are too few for a limit.
-    of_ill, of_healthy = (int((len(scores) + 1) * (1 - COVERAGE)) for scores in (ill, healthy))
-    lowest_ill = float(ill[of_ill - 1]) if of_ill else 0.0
-    highest_healthy = float(healthy[-of_healthy]) if of_healthy else 1.0
-    band = (min(lowest_ill, highest_healthy, threshold), max(lowest_ill, highest_healthy, threshold))
-    fitted = Calibration(temperature, offsets, threshold, band)
-    detected = (targets > 0) & (scores >= threshold)
-    claimable = _subtype_threshold(fitted.viral_share(logits[detected]), targets[detected] == 2)
+    scores = 1 - softmax(pooled / temperature + np.array(offsets), axis=1)[:, 0]
+    threshold = threshold_at(SENSITIVITY, scores[classes > 0])
+    ends = [threshold]
+    for of_kind in np.split(scores, len(logits)):
+        ends += [_lowest(of_kind[targets > 0]), 1 - _lowest(1 - of_kind[targets == 0])]
+    fitted = Calibration(temperature, offsets, threshold, (min(ends), max(ends)))
+    detected = (classes > 0) & (scores >= threshold)
+    claimable = _subtype_threshold(fitted.viral_share(pooled[detected]), classes[detected] == 2)
     return replace(fitted, subtype_threshold=claimable)
+
+
+def _lowest(scores: NDArray[np.floating]) -> float:
+    """What a share of `COVERAGE` of scores [N] reaches: the k-th of them with k = floor((N + 1) (1 - `COVERAGE`)), the
+    finite-sample correction of split-conformal prediction. 0 where k is, since there are too few for a limit.
+    """
+    k = int((len(scores) + 1) * (1 - COVERAGE))
+    return float(np.sort(scores)[k - 1]) if k else 0.0
 
 
 def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -> float:
@@ -141,8 +146,8 @@ def fit_calibration_of_folds(
     calibrations = {}
     for fold in np.unique(folds):
         others = folds != fold
-        pooled = np.concatenate([each[others] for each in logits.values()])
-        calibrations[int(fold)] = fit_calibration(pooled, np.tile(targets[others], len(logits)))
+        of_others = {kind: each[others] for kind, each in logits.items()}
+        calibrations[int(fold)] = fit_calibration(of_others, targets[others])
     return calibrations
 
 

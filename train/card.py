@@ -86,8 +86,8 @@ The probabilities presume the share of pneumonia in the training data, {prevalen
 
 - Threshold **{threshold}**: the {threshold_method}.
 - Review band **{band_low} to {band_high}**: at least {coverage:.0%} of the pneumonias lie in or above it, and as many of the normal
-  pictures in or below it, of plain and stressed out-of-fold pictures together (class-conditional conformal prediction, of
-  pictures, though those of a patient are alike). Either kind alone may have less, see below.
+  pictures in or below it, of plain and of stressed out-of-fold pictures each (class-conditional conformal prediction, of
+  pictures, though those of a patient are alike).
 - A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
   {subtype_precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
   Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one.

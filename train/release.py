@@ -88,7 +88,7 @@ def release(
     figures = out_of_fold_figures(
         logits, fit.targets, fit.folds, fit.groups, {kind: unfamiliar[kind] for kind in logits}
     )
-    of_folds = fit_calibration(np.concatenate(list(logits.values())), np.tile(fit.targets, len(logits)))
+    of_folds = fit_calibration(logits, fit.targets)
     calibration = align_shipped(of_folds, fit)
     out.parent.mkdir(parents=True, exist_ok=True)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)

@@ -14,20 +14,24 @@ def simulate(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray,
     return logits, (probabilities.cumsum(1) > random.random((count, 1))).argmax(1)
 
 
+def fitted_to(logits: np.ndarray, targets: np.ndarray) -> Calibration:
+    return fit_calibration({"plain": logits}, targets)
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_is_found(temperature: float) -> None:
-    assert fit_calibration(*simulate(20_000, temperature)).temperature == pytest.approx(temperature, rel=0.05)
+    assert fitted_to(*simulate(20_000, temperature)).temperature == pytest.approx(temperature, rel=0.05)
 
 
 def test_class_offsets_are_found() -> None:
     logits, targets = simulate(20_000, 1.0)
-    fitted = fit_calibration(logits + np.array([0, 1, -2]), targets)
+    fitted = fitted_to(logits + np.array([0, 1, -2]), targets)
     assert fitted.offsets == pytest.approx((0, -1, 2), abs=0.1)
 
 
 def test_calibrated_probabilities_mean_what_they_say() -> None:
     logits, targets = simulate(20_000, 2.0)
-    scores = fit_calibration(logits, targets).pneumonia(logits)
+    scores = fitted_to(logits, targets).pneumonia(logits)
     for low in np.arange(0, 1, 0.2):
         here = (scores >= low) & (scores < low + 0.2)
         assert (targets[here] > 0).mean() == pytest.approx(scores[here].mean(), abs=0.02)
@@ -35,14 +39,14 @@ def test_calibrated_probabilities_mean_what_they_say() -> None:
 
 def test_the_threshold_is_the_highest_that_keeps_the_sensitivity() -> None:
     logits, targets = simulate(5000, 1.0)
-    fitted = fit_calibration(logits, targets)
+    fitted = fitted_to(logits, targets)
     ill = np.sort(fitted.pneumonia(logits)[targets > 0])
     assert (ill >= fitted.threshold).mean() >= 0.96
     assert (ill >= np.nextafter(fitted.threshold, 1)).mean() < 0.96
 
 
 def test_outside_the_review_band_verdicts_keep_their_coverage_on_new_cases() -> None:
-    fitted = fit_calibration(*simulate(4000, 1.0))
+    fitted = fitted_to(*simulate(4000, 1.0))
     logits, targets = simulate(40_000, 1.0, seed=1)
     scores, (low, high) = fitted.pneumonia(logits), fitted.review_band
     assert low <= fitted.threshold <= high
@@ -50,14 +54,25 @@ def test_outside_the_review_band_verdicts_keep_their_coverage_on_new_cases() -> 
     assert (scores[targets == 0] > high).mean() == pytest.approx(0.02, abs=0.01)
 
 
+def test_kinds_that_are_scored_at_different_levels_all_keep_their_coverage() -> None:
+    logits, targets = simulate(4000, 1.0)
+    higher = logits - np.array([2, 0, 0])
+    fitted = fit_calibration({"plain": logits, "stressed": higher}, targets)
+    low, high = fitted.review_band
+    for each in (logits, higher):
+        scores = fitted.pneumonia(each)
+        assert (scores[targets > 0] < low).mean() <= 0.02
+        assert (scores[targets == 0] > high).mean() <= 0.02
+
+
 def test_too_few_cases_for_the_coverage_have_no_limits_beyond_which_nobody_looks() -> None:
     logits, targets = simulate(5000, 1.0)
     few = np.concatenate([np.flatnonzero(targets == target)[:count] for target, count in ((0, 48), (1, 24), (2, 24))])
-    assert fit_calibration(logits[few], targets[few]).review_band == (0.0, 1.0)
+    assert fitted_to(logits[few], targets[few]).review_band == (0.0, 1.0)
 
 
 def test_a_subtype_is_claimed_where_claims_are_right_often_enough() -> None:
-    fitted = fit_calibration(*simulate(20_000, 3.0))
+    fitted = fitted_to(*simulate(20_000, 3.0))
     logits, targets = simulate(40_000, 3.0, seed=1)
     found = (fitted.pneumonia(logits) >= fitted.threshold) & (targets > 0)
     share = fitted.viral_share(logits)
@@ -71,7 +86,7 @@ def test_a_subtype_is_claimed_where_claims_are_right_often_enough() -> None:
 def test_no_subtype_is_claimed_by_a_model_that_cannot_tell() -> None:
     logits, targets = simulate(6000, 1.0)
     targets = np.where(targets > 0, np.random.default_rng(5).integers(1, 3, len(targets)), 0)
-    assert fit_calibration(logits, targets).subtype_threshold > 0.9
+    assert fitted_to(logits, targets).subtype_threshold > 0.9
 
 
 def test_probabilities_sum_to_one() -> None:
