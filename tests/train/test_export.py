@@ -218,8 +218,8 @@ def test_the_card_tells_figures_data_and_limits(
         "Network: the first 9 blocks of EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned",
         "Threshold **0.61**",
         "Review band **0.5 to 0.7**",
-        "Above **50.0** a picture is refused",
-        "Above **1.5** it is judged",
+        "Above **50.0** a picture is rejected",
+        "Above **1.5** it is scored",
         "| mildly changed | 0.010 (0.000 to 0.020) | 0.010 (0.000 to 0.020) |",
         "| upside down | 0.990 (0.980 to 1.000) |  |",
     ):
