@@ -34,7 +34,7 @@ def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Re
     A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
     """
     format = format or _format_of(file, option)
-    with _open(file, option) as stream, closing(temporary_database()) as places:
+    with _open(file, option, twice=True) as stream, closing(temporary_database()) as places:
         places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
         places.execute("BEGIN")
         for place, record in enumerate(_records(stream, file, option, format)):
@@ -55,11 +55,11 @@ def _format_of(file: Path, option: str) -> Format:
     return format
 
 
-def _open(file: Path, option: str) -> io.BufferedReader:
-    """Opens a file that can be read twice; of a pipe, a copy."""
+def _open(file: Path, option: str, *, twice: bool = False) -> io.BufferedReader:
+    """Opens a file; of a pipe that is to be read twice, a copy."""
     try:
         stream = file.open("rb")
-        if stream.seekable():
+        if not twice or stream.seekable():
             return stream
         with stream:
             copy = TemporaryFile()  # noqa: SIM115
