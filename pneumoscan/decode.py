@@ -264,7 +264,10 @@ def _read_failure(error: Exception) -> ErrorCode:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to `L`: luma of ITU-R BT.601, transparency over black, 16 bits by their own range."""
+    """Any Pillow mode to `L`: luma of ITU-R BT.601, transparency over black, 16 bits of grey by their own range.
+
+    Of 16 bits with colour or transparency Pillow has kept the upper 8.
+    """
     if image.mode == "L" and not image.has_transparency_data:
         return image
     if image.mode.startswith("I"):

@@ -1,5 +1,6 @@
 """PNGs: whether the pixel data is all there, since Pillow leaves rows black that are missing; and the program's own."""
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -8,19 +9,26 @@ from typing import Any
 
 from PIL import Image
 
-_KEYWORD, _NAME = "Software", "pneumoscan"
+_KEYWORD, _NAME, _BASIS = "Software", "pneumoscan", "Source"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of each pass of an interlaced picture: its first column and row, and the steps between its columns and rows."""
 _PIECE = 2**20  # bytes inflated at a time
 
 
-def own(picture: Image.Image, level: int = 6) -> bytes:
-    """A PNG that says that this program has drawn it, so that nobody scores it; `level` of compression, 0 to 9."""
+def own(picture: Image.Image, level: int = 6, basis: str = "") -> bytes:
+    """A PNG that says that this program has drawn it, so that nobody scores it.
+
+    Args:
+        picture: what was drawn.
+        level: of compression, 0 to 9.
+        basis: what it was drawn from, in ASCII.
+    """
     from PIL.PngImagePlugin import PngInfo
 
     file, note = BytesIO(), PngInfo()
     note.add_text(_KEYWORD, _NAME)
+    note.add_text(_BASIS, basis)
     picture.save(file, "PNG", compress_level=level, pnginfo=note)
     return file.getvalue()
 
@@ -28,6 +36,15 @@ def own(picture: Image.Image, level: int = 6) -> bytes:
 def is_own(info: Mapping[Any, Any]) -> bool:
     """Whether what Pillow tells of a picture is what `own` has put into it."""
     return info.get(_KEYWORD) == _NAME
+
+
+def basis_of(path: str | os.PathLike[str]) -> str | None:
+    """What a drawing was drawn from, as `own` was told; None where there is none of this program's."""
+    try:
+        with Image.open(path) as image:
+            return str(image.info.get(_BASIS, "")) if is_own(image.info) else None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever it is, it is not ours
+        return None
 
 
 def is_complete(data: bytes) -> bool:

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 # Nothing may leave the machine. ONNX Runtime reads this when it is imported, and would report to its makers otherwise.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime
+try:
+    import onnxruntime
+except ImportError as error:  # which is how it tells of Ctrl-C, too
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise KeyboardInterrupt from error
+    raise
 
 onnxruntime.disable_telemetry_events()  # where somebody has imported it before, and on Windows
 

@@ -36,7 +36,9 @@ After=local-fs.target remote-fs.target
 #User=
 Type=notify
 ExecStart={" ".join(_quoted(word) for word in command)}
-WorkingDirectory={_escaped(working_directory)}
+WorkingDirectory={working_directory.replace("%", "%%")}
+# What is done already is read first, and that of millions of pictures takes minutes.
+TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=30
 SuccessExitStatus=129 130 143

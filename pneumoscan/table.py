@@ -54,7 +54,7 @@ class TableSink:
             result = record.label or record.status
             style = {"PNEUMONIA": "red", "NORMAL": "green"}.get(result, "yellow")
             score = "" if record.probability is None else f"{record.probability:.1%}"
-            note = ": ".join(filter(None, (record.error, record.message))) or ("review" if record.review else "")
+            note = ": ".join(filter(None, (record.error or ("review" if record.review else None), record.message)))
             table.add_row(
                 Text(printable(record.path)), Text(result, style), score, record.subtype or "", Text(printable(note))
             )

@@ -157,5 +157,11 @@ class Folders:
                 relative = os.path.relpath(path, root)
                 if os.path.isdir(path):  # moved here with all that it holds
                     self._next_walk = time.monotonic()
-                elif self._selection.takes(relative.replace(os.sep, "/")):
+                elif self._selection.takes(relative.replace(os.sep, "/")) and not _is_behind_link(root, relative):
                     yield os.path.join(directory, relative)
+
+
+def _is_behind_link(root: str, relative: str) -> bool:
+    """Whether a link leads to a path in a folder, which events do not stop at; whether to follow, a walk knows."""
+    folder, root = os.path.dirname(relative), os.path.realpath(root)
+    return os.path.realpath(os.path.join(root, folder)) != os.path.normpath(os.path.join(root, folder))

@@ -20,6 +20,7 @@ from pneumoscan.benchmark.process import ProcessError, Usage, run_python
 from pneumoscan.benchmark.rounds import Measured, Round, Task, Work, take_turns, without_start
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
+from pneumoscan.scan import Scanner
 from tests.conftest import ROOT
 
 MIB = 1024**2
@@ -462,6 +463,32 @@ class TestTheCommand:
             assert pipe.read() == ""  # the script has ended
         assert hanging.wait(60) == Exit.TERMINATED
         assert list((tmp_path / "tmp").iterdir()) == []
+
+    def test_leaves_nothing_lying_about_when_it_is_stopped_while_it_tries_settings(
+        self, folder: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "tmp").mkdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+        monkeypatch.setattr("pneumoscan.cli.stop.GRACE", 10**6)  # else it would end this very process
+        tried = []
+
+        def scanner(*_: object, **options: object) -> Scanner:
+            tried.append(options)
+            signal.raise_signal(signal.SIGTERM)
+            return Scanner(tiny_model, device="cpu")
+
+        monkeypatch.setattr("pneumoscan.benchmark.settings.Scanner", scanner)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            ran = bench(
+                folder, "--images", "2", "--rounds", "1", "--model", tiny_model, "--device", "cpu", "--plot",
+                tmp_path / "plot.png",
+            )  # fmt: skip
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        assert (ran.exit_code, len(tried)) == (Exit.TERMINATED, 1)
+        assert (list((tmp_path / "tmp").iterdir()), (tmp_path / "plot.png").exists()) == ([], False)
 
     def test_says_that_there_are_no_pictures(self, tiny_model: Path, tmp_path: Path) -> None:
         ran = bench(tmp_path, "--model", tiny_model, "--device", "cpu")

@@ -2,11 +2,13 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pneumoscan import __main__
-from pneumoscan.cli import exits
+from pneumoscan.cli import app, exits
 
 
 @pytest.mark.parametrize("about", [("of a library's own",), (errno.ENOENT, "No such file", "a library's own")])
@@ -62,3 +64,24 @@ def test_a_folder_that_is_needed_is_told_apart_from_one_that_may_not_be_entered(
 
     monkeypatch.setattr(exits.os, "stat", failing)
     assert exits.no_folder("x/y") == told
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        (["bench", "--json", "m.json"], "m.json"),
+        (["bench", "--plot", "m.png"], "m.png"),
+        (["explain", "a.png"], "a.png.explain.png"),
+        (["explain", "a.png", "-o", "b.png"], "b.png"),
+        (["evaluate", "a.csv", "--plots", "plots"], "plots"),
+        (["report", "a.jsonl", "-o", "p.html"], "p.html"),
+    ],
+)
+def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # chmod stops no root
+    monkeypatch.setattr("pneumoscan.cli.start.load_scanner", lambda *_, **__: pytest.fail("too late"))
+    ran = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert (ran.exit_code, f"{place} cannot be written: Permission denied" in ran.stderr) == (exits.Exit.USAGE, True)

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pneumoscan import atomic, overlay, schema
+from pneumoscan import atomic, overlay, png, schema
 from pneumoscan.cli import heatmaps
 from pneumoscan.cli.heatmaps import Heatmaps, mirrored
+from pneumoscan.ledger import Settings
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.scan import Scanner, Seen
 from tests.tiny_model import SIZE, write_model
@@ -210,11 +211,59 @@ class TestPredict:
         flat("x/a.png", 204)
         going_on = ("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
         assert predict(*going_on).returncode == 0
-        (tmp_path / "out" / "x" / "a.png.png").write_text("the first one")
+        first = (tmp_path / "out" / "x" / "a.png.png").stat()
         flat("x/b.png", 204)
         assert predict(*going_on).returncode == 0
         assert pictures(tmp_path / "out") == {"x/a.png.png", "x/b.png.png"}
-        assert (tmp_path / "out" / "x" / "a.png.png").read_text() == "the first one"
+        assert (tmp_path / "out" / "x" / "a.png.png").stat().st_ino == first.st_ino
+
+    @pytest.mark.parametrize("change", ["picture", "threshold"])
+    def test_that_goes_on_draws_again_what_was_drawn_of_something_else(
+        self, predict: Predict, flat: Flat, tmp_path: Path, change: str
+    ) -> None:
+        path = flat("x/a.png", 204)
+        going_on = ("x", "-o", "out.jsonl", "--resume")
+        predict(*going_on, "--heatmaps", "out")
+        place = tmp_path / "out" / "x" / "a.png.png"
+        first = png.basis_of(place)
+        options = () if change == "picture" else ("--threshold", "0.4")
+        if change == "picture":
+            flat("x/a.png", 230)
+            os.utime(path, ns=(10**18, 10**18))
+        for more in ((), ("--heatmaps", "out")):  # the record is new already when the heatmap is asked for
+            assert predict(*going_on, *options, *more).returncode == 0
+        assert png.basis_of(place) not in (None, first)
+
+    def test_removes_what_was_drawn_of_another_verdict(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            flat(f"x/{name}.png", 204)
+        predict("x", "--heatmaps", "out", "-o", "out.csv")
+        path = flat("x/a.png", 20)
+        os.utime(path, ns=(10**18, 10**18))
+        predict("x", "--heatmaps", "out", "-o", "out.csv")
+        assert pictures(tmp_path / "out") == {"x/b.png.png"}
+
+    def test_keeps_what_is_up_to_date_although_it_would_draw_less_now(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 20)
+        for which in ("all", "positive"):
+            predict("x", "--heatmaps", "out", "--heatmaps-for", which)
+            assert pictures(tmp_path / "out") == {"x/a.png.png"}
+
+    def test_removes_no_file_of_others_and_none_behind_a_link(
+        self, predict: Predict, flat: Flat, tmp_path: Path
+    ) -> None:
+        for name in ("x/a.png", "y/b.png"):
+            flat(name, 20)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "a.png.png").write_bytes(png.own(Image.new("L", (9, 9)), basis="another picture"))
+        (tmp_path / "out" / "y").mkdir(parents=True)
+        (tmp_path / "out" / "x").symlink_to(tmp_path / "elsewhere")
+        Image.new("L", (9, 9)).save(tmp_path / "out" / "y" / "b.png.png")
+        assert predict("x", "y", "--heatmaps", "out").returncode == 0
+        assert pictures(tmp_path / "elsewhere") == {"a.png.png"}
+        assert (tmp_path / "out" / "y" / "b.png.png").exists()
 
     def test_that_goes_on_tries_again_what_could_not_be_written(
         self, predict: Predict, flat: Flat, tmp_path: Path
@@ -245,9 +294,10 @@ class TestPredict:
     ) -> None:
         path = flat("x/a.png", 204)
         drawing = Heatmaps(tmp_path / "out", "positive", [])
-        assert drawing.lacks(str(path), Label.PNEUMONIA, False)
+        settings = Settings("0", 0.5, 100)
+        assert drawing.lacks(str(path), Label.PNEUMONIA, False, settings)
         monkeypatch.setattr("pneumoscan.cli.heatmaps.os.access", lambda path, mode: False)  # chmod stops no root
-        assert not drawing.lacks(str(path), Label.PNEUMONIA, False)
+        assert not drawing.lacks(str(path), Label.PNEUMONIA, False, settings)
 
     def test_that_goes_on_with_a_label_that_is_none_draws_nothing_of_it(
         self, predict: Predict, flat: Flat, tmp_path: Path

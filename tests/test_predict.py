@@ -501,6 +501,17 @@ class TestInterruption:
         assert json.loads(outputs[2].read_text()) == written
         assert len(list(csv.DictReader(outputs[1].read_text().splitlines()))) == len(written)
 
+    @pytest.mark.skipif(shutil.which("timeout") is None, reason="needs timeout(1)")
+    def test_by_timeout_which_sends_its_signal_twice_is_one_interruption(
+        self, many: Many, tmp_path: Path, tiny_model: Path
+    ) -> None:
+        output = tmp_path / "o.json"
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        command = ["timeout", "--preserve-status", "5", *command, many(2_000), "--files-from", "-", "-o", output]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0) as process:
+            assert process.wait(60) == Exit.TERMINATED
+        assert 0 < len(json.loads(output.read_text())) <= 2_000
+
     @pytest.mark.parametrize(
         ("format", "sent"), [("json", "[\n\n]\n"), ("csv", ",".join(COLUMNS) + "\n"), ("jsonl", "")]
     )

@@ -1,5 +1,6 @@
 """What a command imports before it begins: no more than it needs, since people wait for that each time."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from pneumoscan.cli import NAMES
+from pneumoscan.cli.exits import Exit
 from tests.test_package import PROJECT
 
 PROGRAM = """
@@ -58,3 +60,15 @@ def test_what_scans_nothing_imports_no_onnx_runtime(arguments: list[str]) -> Non
 
 def test_the_version_is_told_without_any_command() -> None:
     assert not loaded("--version") & COMMANDS
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["bench", "--images", "2"]])
+def test_an_interruption_while_onnx_runtime_is_loaded_is_one_and_no_broken_installation(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "onnxruntime.py").write_text("raise ImportError('initialization failed') from KeyboardInterrupt()")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-m", "pneumoscan", *command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, "Traceback" in result.stderr, result.stdout) == (Exit.INTERRUPTED, False, "")

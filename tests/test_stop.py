@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -47,6 +48,15 @@ def test_closes_nothing_that_might_wait_where_one_iteration_is_inside_another(st
         for _ in stop.until(items("a scan")):
             signal.raise_signal(signal.SIGTERM)
     assert (stop.number, closed) == (signal.SIGTERM, [])
+
+
+def test_ignores_a_signal_that_is_sent_to_program_and_group_alike(
+    stop: StopSignal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGTERM))
+    for _ in stop.until(iter("ab")):
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.number == signal.SIGTERM
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

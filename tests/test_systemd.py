@@ -32,6 +32,11 @@ class TestTheUnit:
         version = subprocess.run([*start, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (version.returncode, version.stderr) == (0, "")
 
+    def test_names_its_directory_as_systemd_reads_it_which_unquotes_none(self) -> None:
+        printed = unit(["x"], working_directory='/a"b\\c % d', writes_to='/a"b\\c % d')
+        assert '\nWorkingDirectory=/a"b\\c %% d\n' in printed
+        assert 'ReadWritePaths="/a\\"b\\\\c %% d" ' in printed
+
     @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
     def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:
         command = ["/bin/sh", "-c", 'echo "a b" \\ % $HOME']
@@ -43,6 +48,7 @@ class TestTheUnit:
     def test_is_started_again_whatever_ended_it_but_a_signal(self) -> None:
         printed = unit(["x"], working_directory="/", writes_to="/")
         assert "Restart=on-failure\n" in printed  # a share that is not mounted yet, a disk that was full
+        assert "TimeoutStartSec=infinity\n" in printed  # of millions of records it takes minutes to find what is done
         assert "SuccessExitStatus=129 130 143\n" in printed
 
 

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 from pneumoscan.records import Record
 from pneumoscan.table import TABLE_ROWS, TableSink
@@ -18,6 +19,11 @@ def test_it_shows_verdict_probability_subtype_and_what_went_wrong() -> None:
     first, second = table(ILL, failed("b.jpg")).splitlines()[1:]
     assert first.split() == ["a.jpg", "PNEUMONIA", "75.0%", "bacterial", "review"]
     assert second.split() == ["b.jpg", "error", "empty_file:", "the", "file", "is", "empty"]
+
+
+def test_it_says_of_what_is_unfamiliar_that_it_is_for_review() -> None:
+    (shown,) = table(replace(ILL, message="unfamiliar")).splitlines()[1:]
+    assert shown.endswith("review: unfamiliar")
 
 
 def test_it_shows_hostile_names_inert() -> None:

@@ -230,6 +230,23 @@ class TestAWatch:
         assert (returned, "Traceback" in errors) == (code, False)
         assert sorted(path.name for path in output.parent.iterdir()) == ["in", "out.jsonl"]
 
+    @pytest.mark.parametrize("events", ["--events", "--no-events"])
+    def test_takes_nothing_from_behind_links(self, watch: Watch, flat: Flat, output: Path, events: str) -> None:
+        folder = output.parent / "in"
+        (folder / "sub").mkdir()
+        (output.parent / "away").mkdir()
+        (folder / "link").symlink_to("../away")
+        (folder / "loop").symlink_to(".")
+        flat("in/a.png", 51)
+        process = watch(events, "--poll", "3")
+        wait_for(output, 1)
+        flat("away/x.png", 204)
+        flat("in/sub/b.png", 204)
+        wait_for(output, 2)
+        time.sleep(1.5)  # in which events of what else has changed would be followed
+        stop(process)
+        assert [record["path"] for record in records(output)] == ["in/a.png", "in/sub/b.png"]
+
     def test_keeps_its_output_from_other_runs(self, watch: Watch, run: Run, flat: Flat, output: Path) -> None:
         flat("in/a.png", 51)
         process = watch()

@@ -2,15 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_place, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
@@ -102,6 +101,7 @@ def bench(
     if plot is not None:
         _check_plot(plot)
     configure_messages(quiet)
+    stop = StopSignal()
     scanner = load_scanner(model, device=device, workers=workers, batch_size=batch_size)
 
     from tempfile import TemporaryDirectory
@@ -124,14 +124,19 @@ def bench(
             scripts=scripts,
             sizes=counts,
         )
-        measured, failed = _measured(task, rounds, quiet)
+        measured, failed = _measured(task, rounds, stop, quiet)
         result = as_json(task, scanner.model, pictures, measured, failed=failed, drawn=folder is None)
         picture = b""
         if plot is not None:
             from pneumoscan.benchmark.settings import as_picture, try_settings
 
-            result["settings_tried"] = tried = try_settings(task, rounds, partial(progress, unit="scans", quiet=quiet))
+            def watch(turns: Sequence[Any]) -> Iterator[Any]:
+                yield from progress(stop.until(iter(turns)), "scans", quiet=quiet, total=len(turns))
+                _leave_if_stopped(stop)
+
+            result["settings_tried"] = tried = try_settings(task, rounds, watch)
             picture = as_picture(tried, plot.suffix[1:].lower())
+    stop.release()
     _write(result, save, history, plot, picture)
     if failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
@@ -159,7 +164,7 @@ def _check_outputs(files: list[Path | None]) -> None:
     """Says at once, and not after minutes, what could not be written."""
     for option, file in zip(("--json", "--history", "--plot"), files, strict=True):
         if file is not None and file != STDOUT:
-            need_folder(file.parent, option, file)
+            need_place(file.parent, option, file)
         if file is not None and os.path.isdir(file):
             misuse(f"{file} is a directory", option)
         if file is not None and file != STDOUT and option != "--history" and not is_file(file):
@@ -190,14 +195,13 @@ def _pictures(folder: Path | None, place: Path, images: int, size: int) -> "Pict
     return found
 
 
-def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dict[str, str]]":
+def _measured(task: "Task", rounds: int, stop: StopSignal, quiet: bool) -> "tuple[list[Round], dict[str, str]]":
     """What was measured in each round, and how scripts failed, which are told and left out."""
     from pneumoscan.benchmark.process import ProcessError
     from pneumoscan.benchmark.rounds import take_turns, without_start
 
     measured: list[Round] = [{} for _ in range(rounds)]
     failed: dict[str, str] = {}
-    stop = StopSignal()
     total = rounds * (len(OWN_STAGES) + len(task.scripts) + len(task.sizes))
     turns: Iterator[Any] = stop.until(take_turns(task, rounds))
     try:
@@ -209,10 +213,13 @@ def _measured(task: "Task", rounds: int, quiet: bool) -> "tuple[list[Round], dic
                 measured[number][name] = found
     except ProcessError as error:
         fail(str(error), Exit.INPUT_ERRORS)
+    _leave_if_stopped(stop)
+    return [without_start(round) for round in measured], failed
+
+
+def _leave_if_stopped(stop: StopSignal) -> None:
     if stop.number:
         raise typer.Exit(stop.code)
-    stop.release()
-    return [without_start(round) for round in measured], failed
 
 
 def _write(result: dict[str, Any], save: Path | None, history: Path | None, plot: Path | None, picture: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, need_place, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -174,6 +174,7 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
             check_page(report, "--report")
         if plots is not None:
             plots.mkdir(exist_ok=True)
+            need_place(plots, "--plots", plots)
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
     except OSError as error:

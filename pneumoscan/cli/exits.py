@@ -50,6 +50,13 @@ def need_folder(folder: str | os.PathLike[str], option: str, of: object = None) 
         misuse(no_folder(folder) if of is None else f"{of}: {no_folder(folder)}", option)
 
 
+def need_place(folder: str | os.PathLike[str], option: str, of: object) -> None:
+    """Exits with `USAGE`, naming the option, unless a folder, in which `of` is to be made, is there and lets it."""
+    need_folder(folder, option, of)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        misuse(f"{of} cannot be written: {os.strerror(errno.EACCES)}", option)
+
+
 def no_folder(folder: str | os.PathLike[str]) -> str:
     """Why a folder that is needed is none."""
     try:

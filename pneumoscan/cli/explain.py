@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, misuse, need_folder, say
+from pneumoscan.cli.exits import Exit, complain, misuse, need_place, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
@@ -91,32 +91,21 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     elif output.suffix.lower() != ".png":
         misuse(f"{output} is neither a directory nor named .png", "-o")
     else:
-        need_folder(output.parent, "-o", output)
-        targets = [output]
+        folder, targets = output.parent, [output]
+    need_place(folder, "-o", targets[0])
+    from pneumoscan import png
+
     inputs = {identity_of(path) for path in images} - {None}
     taken: dict[Path, str] = {}
     for path, target in zip(images, targets, strict=True):
         if identity_of(target) in inputs:
             misuse(f"{target} is a picture that is to be explained", "-o")
-        if is_picture(target) and not _is_sheet(target):
+        if is_picture(target) and png.basis_of(target) is None:
             misuse(f"{target} is a picture, which would be lost: name another file", "-o")
         if target in taken:
             misuse(f"{taken[target]} and {path} have the same name: explain them one by one", "IMAGE")
         taken[target] = path
     return targets
-
-
-def _is_sheet(picture: Path) -> bool:
-    """Whether this program has drawn a picture."""
-    from PIL import Image
-
-    from pneumoscan import png
-
-    try:
-        with Image.open(picture) as image:
-            return png.is_own(image.info)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever it is, it is not ours
-        return False
 
 
 def _write(scanner: "Scanner", seen: "Seen", target: Path) -> None:

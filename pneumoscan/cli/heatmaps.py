@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse
+from pneumoscan.ledger import Settings
 from pneumoscan.pool import pool_of
-from pneumoscan.records import Label, Record
+from pneumoscan.records import Label, Record, timestamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,15 +106,21 @@ class Heatmaps:
         """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
         return _lies_in(path, self._root)
 
-    def lacks(self, path: str, label: str | None, review: bool) -> bool:
-        """Whether a picture that got this verdict has no overlay, though it is to get one and can be read."""
-        is_wanted = self._wants(label, review) and os.access(path, os.R_OK)
-        return is_wanted and not os.path.isfile(self._folder / mirrored(path))
+    def lacks(self, path: str, label: str | None, review: bool, settings: Settings) -> bool:
+        """Whether a picture that got this verdict has no overlay of it, though it is to get one and can be read."""
+        if not self._wants(label, review) or not os.access(path, os.R_OK):
+            return False
+        with suppress(OSError):
+            status = os.stat(path)
+            basis = _basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
+            return self._basis_at(mirrored(path)) != basis
+        return False
 
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
         """Yields the pictures in their order, each as soon as its overlay, if it gets one, is on the disk.
 
-        So a run that is killed and resumed lacks no overlay. One that fails is told, and harms nothing else.
+        So a run that is killed and resumed lacks no overlay. One that fails is told, and harms nothing else. Earlier
+        ones of other content or another verdict go.
         """
         waiting: deque[tuple[Seen, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:
@@ -128,6 +135,8 @@ class Heatmaps:
                     while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
                         yield self._finished(*waiting.popleft())
                     drawn = pool.submit(self._draw, place, record, pixels, heat, max_pixels)
+                elif record.bytes is not None:
+                    self._forget(record)
                 waiting.append((seen, place, drawn))
                 while waiting and (waiting[0][2] is None or len(waiting) > AHEAD):
                     yield self._finished(*waiting.popleft())
@@ -138,6 +147,20 @@ class Heatmaps:
         if self._which == "all":
             return bool(label)  # of the others the model may not judge
         return review if self._which == "review" else label == Label.PNEUMONIA
+
+    def _basis_at(self, place: str) -> str | None:
+        """What the overlay at a place was drawn from; None where there is none."""
+        from pneumoscan import png
+
+        return png.basis_of(self._folder / place)
+
+    def _forget(self, record: Record) -> None:
+        """Removes an overlay of what an input was, or was said to be, before this record."""
+        place = mirrored(record.path)
+        target = self._folder / place
+        if self._basis_at(place) not in (None, _basis_of(record)) and _lies_in(os.fspath(target.parent), self._root):
+            with suppress(OSError):
+                os.unlink(target)
 
     def _draw(
         self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int
@@ -151,7 +174,7 @@ class Heatmaps:
         picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.
-        replace_with(target, png.own(picture, level=1))
+        replace_with(target, png.own(picture, 1, _basis_of(record)))
 
     def _finished(self, seen: "Seen", place: str, drawn: Future[None] | None) -> "Seen":
         try:
@@ -164,6 +187,15 @@ class Heatmaps:
                 reason = getattr(error, "strerror", None) or error or "not enough memory"
                 complain(f"cannot write the heatmap {self._folder / place}: {reason}")
         return seen
+
+
+def _basis_of(record: Record) -> str:
+    return _basis(record.bytes, record.modified, record.model_sha256, record.threshold)
+
+
+def _basis(size: int | None, modified: str | None, model_sha256: str, threshold: float) -> str:
+    """What decides an overlay, as it is noted in it."""
+    return f"{size} bytes of {modified}, model {model_sha256}, threshold {threshold!r}"
 
 
 def _lies_in(path: str, root: str) -> bool:

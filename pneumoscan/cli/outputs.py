@@ -1,5 +1,6 @@
 """Several outputs of one scan: their formats, their locks, what earlier runs wrote, and what to do when one fails."""
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, Format]:
@@ -194,7 +196,7 @@ class Outputs:
         if isinstance(error, BrokenPipeError):
             return
         self.failed = True
-        room = "" if path == STDOUT else _room(path)
+        room = _room(path) if path != STDOUT and getattr(error, "errno", None) in NO_ROOM else ""
         complain(f"cannot write {path}: {getattr(error, 'strerror', None) or error}{room}")
 
 

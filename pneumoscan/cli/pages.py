@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import complain, misuse, need_folder
+from pneumoscan.cli.exits import complain, misuse, need_place
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
@@ -91,10 +91,10 @@ def check_page(target: Path, option: str = "-o") -> None:
     """
     if target.suffix.lower() not in (".html", ".htm"):
         misuse(f"{target}: name the page .html", option)
-    need_folder(target.parent, option, target)
+    need_place(target.parent, option, target)
     if not is_file(target):
         misuse(f"{target} cannot be written: it is no regular file", option)
-    if not os.access(target.parent, os.W_OK) or (os.path.exists(target) and not os.access(target, os.W_OK)):
+    if os.path.exists(target) and not os.access(target, os.W_OK):
         misuse(f"{target} cannot be written: {os.strerror(errno.EACCES)}", option)
 
 

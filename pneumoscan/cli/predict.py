@@ -288,7 +288,7 @@ def _to_do(
         for path in inputs:
             if seen.add(plain(path)):
                 done = outputs.done(path, settings)
-                if done and not (drawing and drawing.lacks(path, *done)):
+                if done and not (drawing and drawing.lacks(path, *done, settings)):
                     counts.done += 1
                 else:
                     yield path

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
@@ -16,10 +17,12 @@ HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """Windows has none."""
 GRACE = 30
 """Seconds after a signal when the program ends even though something hangs: a read, or the reader of a pipe."""
+ECHO = 0.2
+"""Seconds for which another signal is but the same one: timeout(1) sends its own to the program, then to its group."""
 
 
 class StopSignal:
-    """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM ends the program at once.
+    """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a later SIGINT or SIGTERM ends the program at once.
 
     Attributes:
         number: of the signal, 0 before there was one.
@@ -70,8 +73,11 @@ class StopSignal:
     def _note(self, number: int, _: FrameType | None) -> None:
         self.number = number
         for each in self._before:
-            # A terminal that closes sends SIGHUP twice, by its shell and by the system: nobody is impatient.
-            signal.signal(each, signal.SIG_IGN if each == HANG_UP else signal.SIG_DFL)
+            signal.signal(each, signal.SIG_IGN)
+        time.sleep(ECHO)
+        # A terminal that closes sends SIGHUP twice, by its shell and by the system: nobody is impatient.
+        for each in self._before.keys() - {HANG_UP}:
+            signal.signal(each, signal.SIG_DFL)
         deadline = threading.Timer(GRACE, os._exit, [self.code])
         deadline.daemon = True
         with suppress(RuntimeError):  # the system lets this process have no more threads

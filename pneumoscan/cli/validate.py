@@ -23,7 +23,7 @@ LONGEST = 500
 
 
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Results ([bold]-[/]: standard input).")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Results ([bold]-[/]: standard input).")],
     format: Annotated[
         Literal["csv", "json", "jsonl", "parquet"] | None,
         typer.Option("--format", "-f", help="Of standard input, and of files whose suffix does not tell."),
