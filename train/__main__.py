@@ -14,7 +14,7 @@ from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD
 from train import dataset
 from train.dataset import Sample
-from train.errors import DatasetError, ExportError, TrainError
+from train.errors import AuditError, DatasetError, ExportError, TrainError
 from train.settings import NETWORKS, SCAN_SIZE, WEIGHTS_LICENCE, Settings
 
 SMALLEST = 32
@@ -91,7 +91,7 @@ def fit(
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the pictures, for each fold and for the final network.")
     ] = DEFAULTS.epochs,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = DEFAULTS.batch_size,
+    batch_size: Annotated[int, typer.Option(min=2, help="Pictures per step.")] = DEFAULTS.batch_size,
     learning_rate: Annotated[
         float, typer.Option(callback=_learning_rate, help="Peak of the schedule, above 0 and at most 1.")
     ] = DEFAULTS.learning_rate,
@@ -165,7 +165,7 @@ def compare(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Of the candidates, this one; may be repeated.")
     ] = None,
-    folds: Annotated[int, typer.Option(min=1, help="How many folds to fit and to score.")] = 1,
+    folds: Annotated[int, typer.Option(min=1, max=DEFAULTS.folds, help="How many folds to fit and to score.")] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
 ) -> None:
     """Fit candidate recipes shortly, and print what each is worth plain and stressed. Goes on where it stopped."""
@@ -215,11 +215,13 @@ def audit(
     from train.audit import SAMPLE, draw
     from train.audit import audit as run_audit
 
+    if json_file and json_file.is_dir():
+        raise AuditError(f"--json {json_file} is a folder; name a file, such as {json_file / 'audit.json'}")
     samples, pixels = _training_data(data)
-    original_sizes = shortcuts.read_sizes(samples, sizes)
-    audits = [run_audit(candidate, samples, pixels, size, limit, int8=int8) for candidate in candidates]
+    known = shortcuts.read_sizes(samples, sizes)
     pictures = draw(samples, limit)
-    baselines = shortcuts.shortcuts([samples[each] for each in pictures], pixels[pictures], original_sizes[pictures])
+    baselines = shortcuts.shortcuts([samples[each] for each in pictures], pixels[pictures], known[pictures])
+    audits = [run_audit(each, samples, pixels, size, limit, int8=int8, sizes=known) for each in candidates]
     counts = len(pictures), len(draw(samples, min(SAMPLE, len(pictures))))
     typer.echo(report.to_text(audits, baselines, *counts))
     if json_file:

@@ -18,12 +18,17 @@ from train.fitted import Fitted
 
 PICTURES = 1000
 """About so many training pictures are compared, each plain and stressed."""
+OF_CLASS = 100
+"""Of a class that is rare among them, so many, or all."""
 QUANTILES = np.linspace(0.005, 0.995, 100)
 
 
 def align_shipped(calibration: Calibration, fit: Fitted) -> Calibration:
     """The calibration of the network on everything, from that of the folds' networks, fitted on out-of-fold logits."""
-    some = np.unique(np.linspace(0, len(fit.pixels) - 1, min(PICTURES, len(fit.pixels))).astype(int))
+    some = _spread(np.arange(len(fit.pixels)), PICTURES)
+    for each in np.unique(fit.targets):
+        if (fit.targets[some] == each).sum() < OF_CLASS:
+            some = np.union1d(some, _spread(np.flatnonzero(fit.targets == each), OF_CLASS))
 
     def said(part: str, pictures: NDArray[np.intp]) -> Logits:
         read = fit.reader(part)
@@ -36,6 +41,11 @@ def align_shipped(calibration: Calibration, fit: Fitted) -> Calibration:
         of_folds.append(said(f"fold{fold}", trained_on))
         classes.append(np.tile(fit.targets[trained_on], len(FULL)))
     return align(calibration, of_folds, classes, said("all", some), np.tile(fit.targets[some], len(FULL)))
+
+
+def _spread(positions: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """About `count` of ascending positions, or all, evenly."""
+    return positions[np.unique(np.linspace(0, len(positions) - 1, min(count, len(positions))).astype(int))]
 
 
 def align(

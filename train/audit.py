@@ -83,6 +83,7 @@ def audit(
     sample: int = SAMPLE,
     *,
     int8: bool = False,
+    sizes: NDArray[np.floating] | None = None,
 ) -> Audit:
     """Scores a candidate and works out its figures.
 
@@ -95,6 +96,8 @@ def audit(
         limit: about so many pictures in all, whole patients drawn at random; None for all.
         sample: about so many of these for all stresses but `FULL`.
         int8: whether the networks of a fit have convolutions in 8 bits (see `train.quantise`).
+        sizes: float [N, 2], original width and height, not a number where unknown (see `train.shortcuts.read_sizes`).
+            Pictures whose size is known are also scored in their true proportions.
 
     Raises:
         AuditError: no such candidate, a file of another contract, or a class without pictures.
@@ -105,6 +108,11 @@ def audit(
     bench = {name: pictures if name in FULL else few for name in stress.STRESSES}
     targets = np.array([each.target for each in samples])
     groups = np.array([each.group for each in samples])
+    ratios = None if sizes is None else sizes[:, 0] / sizes[:, 1]
+    if ratios is not None:
+        known = pictures[np.isfinite(ratios[pictures])]
+        if len(np.unique(targets[known])) == len(CLASSES):
+            bench[stress.PROPORTIONS] = known
     for target, name in enumerate(CLASSES):
         if target not in targets[few]:
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
@@ -112,9 +120,9 @@ def audit(
     if place.is_dir():
         held_out: bool | None = True
         fit = open_fit(place, samples, pixels, size, int8=int8)
-        answers, identity = ask_fit(fit, bench), fit.read_identity
+        answers, identity = ask_fit(fit, bench, ratios), fit.read_identity
     else:
-        answers, model = ask_model(place, pixels, bench)
+        answers, model = ask_model(place, pixels, bench, ratios)
         held_out = False if model.card.data_sha256 == dataset.digest(samples, pixels) else None
         identity = {"name": model.card.name, "version": model.card.version, "sha256": model.sha256}
     soft = find_soft(pixels[pictures], targets[pictures] > 0)

@@ -211,8 +211,8 @@ def out_of_fold_figures(
                 f"{name}_ill_of_{low:.1f}": _share(truth[(score >= low) & ((score < low + 0.1) | (low == TENTHS[-1]))])
                 for low in TENTHS
             },
-            f"{name}_review": metrics.wilson(int(review.sum()), len(review)),
-            f"{name}_errors_in_review": metrics.wilson(int((review & wrong).sum()), int(wrong.sum())),
+            f"{name}_review": _share(review),
+            f"{name}_errors_in_review": _share(review[wrong]),
         }
     return figures
 

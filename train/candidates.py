@@ -50,18 +50,21 @@ class Answers:
         return Answers(*(getattr(self, each.name)[kept] for each in fields(self)))
 
 
-def ask_fit(fit: Fitted, bench: Mapping[str, Positions]) -> dict[str, Answers]:
+def ask_fit(
+    fit: Fitted, bench: Mapping[str, Positions], ratios: NDArray[np.floating] | None = None
+) -> dict[str, Answers]:
     """What a fit says: of every picture the network that did not train on its patient, calibrated on the other folds.
 
     Args:
         fit: finished.
         bench: by stress, the ascending positions of the pictures to score; the same ones under each of `FULL`, on which
             the calibrations are fitted.
+        ratios: float [N], width by height of the originals, where the bench has `train.stress.PROPORTIONS`.
 
     Raises:
         FitError: not finished, or made from other pictures or patients.
     """
-    logits = held_out_logits(fit, range(fit.settings.folds), bench)
+    logits = held_out_logits(fit, range(fit.settings.folds), bench, ratios)
     pictures = bench["plain"]
     calibrations = fit_calibration_of_folds(
         {name: logits[name] for name in FULL}, fit.targets[pictures], fit.folds[pictures]
@@ -75,21 +78,26 @@ def ask_fit(fit: Fitted, bench: Mapping[str, Positions]) -> dict[str, Answers]:
 
 
 def held_out_logits(
-    fit: Fitted, scored: Iterable[int], bench: Mapping[str, Positions], *, mirrored: bool = False
+    fit: Fitted,
+    scored: Iterable[int],
+    bench: Mapping[str, Positions],
+    ratios: NDArray[np.floating] | None = None,
+    *,
+    mirrored: bool = False,
 ) -> dict[str, Logits]:
     """Logits [M, 3] by stress, of each picture by the network of its fold.
 
     Args:
         fit: with finished networks of the folds in `scored`.
         scored: the folds of the pictures in the bench.
-        bench: as of `ask_fit`.
+        bench, ratios: as of `ask_fit`.
         mirrored: whether each picture's logits are the mean of its own and of those of its mirror image.
     """
     logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
     for fold in scored:
         ask = partial(_logits, fit.reader(f"fold{fold}"), mirrored=mirrored)
         held_out = {name: pictures[fit.folds[pictures] == fold] for name, pictures in bench.items()}
-        answers = ask_each(ask, fit.pixels, held_out, fit.size, f"{fit.run} fold{fold}")
+        answers = ask_each(ask, fit.pixels, held_out, fit.size, f"{fit.run} fold{fold}", ratios)
         for name, answer in answers.items():
             logits[name][fit.folds[bench[name]] == fold] = answer
     return logits
@@ -101,14 +109,17 @@ def _logits(read: Read, images: NDArray[np.uint8], *, mirrored: bool) -> Logits:
 
 
 def ask_model(
-    path: Path, pixels: NDArray[np.uint8], bench: Mapping[str, Positions]
+    path: Path,
+    pixels: NDArray[np.uint8],
+    bench: Mapping[str, Positions],
+    ratios: NDArray[np.floating] | None = None,
 ) -> tuple[dict[str, Answers], Model]:
     """What a model file says, with its own threshold; and the model.
 
     Args:
         path: of the file.
         pixels: uint8 [N, H, W], as training keeps them (see `train.dataset`).
-        bench: as of `ask_fit`.
+        bench, ratios: as of `ask_fit`.
 
     Raises:
         AuditError: no such file, or not of the contract.
@@ -122,7 +133,7 @@ def ask_model(
         return np.log(np.maximum(model.predict(images).probabilities, np.finfo(np.float32).tiny))
 
     answers = {}
-    for name, logits in ask_each(ask, pixels, bench, model.card.input_size, str(path)).items():
+    for name, logits in ask_each(ask, pixels, bench, model.card.input_size, str(path), ratios).items():
         scores = 1 - np.exp(logits[:, 0])
         viral = logits[:, 2] - logits[:, 1]
         networks = np.zeros(len(scores), np.int64)
@@ -136,6 +147,7 @@ def ask_each(
     bench: Mapping[str, Positions],
     size: int,
     title: str,
+    ratios: NDArray[np.floating] | None = None,
 ) -> dict[str, Logits]:
     """Logits [M, 3] by stress. A picture's stress depends on its position in the data alone."""
     logits = {name: np.empty((len(pictures), len(CLASSES)), np.float32) for name, pictures in bench.items()}
@@ -143,6 +155,8 @@ def ask_each(
         for name, pictures in bench.items():
             for start in range(0, len(pictures), BATCH):
                 batch = pictures[start : start + BATCH]
-                logits[name][start : start + BATCH] = ask(stress.apply(name, pixels[batch], size, STRESS_SEED, batch))
+                of_batch = None if ratios is None else ratios[batch]
+                views = stress.apply(name, pixels[batch], size, STRESS_SEED, batch, of_batch)
+                logits[name][start : start + BATCH] = ask(views)
                 progress.update(len(batch))
     return logits

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from math import exp, isnan
 from pathlib import Path
 
+from pneumoscan.atomic import replace_with
 from pneumoscan.card import CLASSES, Card
 from pneumoscan.metrics import Interval
 from train import alter, augment, gate, stress
@@ -38,8 +39,9 @@ RELIABILITY = {f"ill_of_{low:.1f}": f"{low:.1f} to {low + 0.1:.1f}" for low in T
 KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
     "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
-    "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything; "
-    "published results on it were known."
+    "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything. "
+    "Results of others on it were known, published ones and those of a trial model after each epoch, which spoke for strong "
+    "crops and against long training."
 )
 """Source of the published data set, in either copy."""
 
@@ -142,7 +144,7 @@ The last six were made by the same rules as those that the classifier learned fr
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
 - Other ages, views and machines than those of the data: expect nothing.{elsewhere}
 - That it takes a picture does not mean that the picture is fit: the gate knows only what was tried on it.{untried}
-- Bacterial against viral is a hint, not a finding{noisy}.
+- Bacterial against viral is a hint, not a finding{noisy}.{squeezed}
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
 
@@ -153,6 +155,9 @@ OF_KERMANY = {
     "elsewhere": " Models trained on the children of Kermany\n  et al. are reported at chance on adults from elsewhere.",
     "untried": " Pictures of other\n  parts of the body, and of adults, were not.",
     "noisy": "; the training labels for it are noisy",
+    "squeezed": "\n- Pictures are stretched to a square, and those of pneumonias were wider than normal ones: part of what the model"
+    "\n  says is how much a picture was stretched (see *true proportions* in the audit). Scan pictures as they came: what"
+    "\n  has been cropped or padded to another shape is scored otherwise.",
     "rare": "soft normal pictures and sharp\npneumonias, which are rare in these data,",
 }
 """What the card says of the published data alone."""
@@ -162,6 +167,7 @@ OF_OTHERS = {
     "elsewhere": "",
     "untried": " See above.",
     "noisy": "",
+    "squeezed": "\n- Pictures are stretched to a square: what has been cropped or padded to another shape is scored otherwise.",
     "rare": "those whose texture is rare in\ntheir class",
 }
 """What it says in these places of any other data."""
@@ -262,7 +268,7 @@ def write_card(
         rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
         reliability="\n".join(_row(card, key, title) for key, title in RELIABILITY.items()),
     )
-    path.write_text(text, encoding="utf-8")
+    replace_with(path, text.encode())
 
 
 def _gate_row(card: Card, kind: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan import metrics
+from pneumoscan.atomic import replace_with
 from pneumoscan.metrics import Interval
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
@@ -80,8 +81,12 @@ def compare(
 
     Returns:
         By candidate the figures of `COLUMNS`, with 95 % intervals by a bootstrap over patients.
+
+    Raises:
+        AuditError: `compare.json` cannot be read or written.
     """
     found = {}
+    _recorded(run / "compare.json")  # which is told at once, and not after a fit
     data = digest(samples, pixels)
     for name in names:
         fitted = MIRRORED.get(name, name)
@@ -138,9 +143,23 @@ def _log_odds(logits: Logits) -> NDArray[np.floating]:
 
 
 def _record(path: Path, name: str, settings: Settings, data: str, folds: int, figures: dict[str, Interval]) -> None:
-    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content = _recorded(path)
     content[f"{name} ({folds})"] = {"settings": asdict(settings), "data": data, "folds": folds, "figures": figures}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    try:
+        replace_with(path, (json.dumps(content, indent=1) + "\n").encode())
+    except OSError as error:
+        raise AuditError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """What earlier calls found, by candidate."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise AuditError(f"{path} cannot be read ({error}): delete it, and finished fits are scored again") from error
+    if not isinstance(content, dict):
+        raise AuditError(f"{path} is no compare.json: delete it, and finished fits are scored again")
+    return content
 
 
 def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

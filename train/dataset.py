@@ -52,7 +52,8 @@ def read_samples(source: Path) -> list[Sample]:
     """Reads a `chest_xray` folder or a CSV as `pneumoscan.labels.read_labels` does, and which split each picture is of.
 
     Every picture needs a label, and every pneumonia a subtype. In a folder, the split is the nearest folder above a
-    picture, below the named one, that is called train, val or test; in a CSV it is the column `split`, if there is one.
+    picture, below the named one, that is called train, val or test, of all pictures or of none; in a CSV it is the
+    column `split`, if there is one.
     A picture whose patient is not known is a patient of its own.
 
     Raises:
@@ -75,6 +76,11 @@ def read_samples(source: Path) -> list[Sample]:
             f"{', '.join(CLASSES)}: name bacteria or virus in the file's name, or in the column subtype of a CSV"
         )
     splits = [_split_of(each, source) for each in labelled] if source.is_dir() else _read_splits(source)
+    if source.is_dir() and "" in splits and any(splits):
+        raise DatasetError(
+            f"{labelled[splits.index('')].path} lies in no folder {', '.join(SPLITS)}, as others do: rename its "
+            "folder, or leave the splits out"
+        )
     return [_to_sample(each, split, source) for each, split in zip(labelled, splits, strict=True)]
 
 

@@ -1,6 +1,7 @@
 """The ONNX file of a finished fit: calibrated, self-describing, and proven to score as the trained network does."""
 
 import base64
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
@@ -109,16 +110,19 @@ def export(
         input_size=size,
         resampling=RESAMPLING,
         classes=CLASSES,
-        threshold=round(calibration.threshold, 4),
+        threshold=shortened(calibration.threshold, math.floor),
         threshold_method=f"highest with sensitivity {SENSITIVITY} on plain and stressed out-of-fold pictures together",
-        review_band=(round(calibration.review_band[0], 4), round(calibration.review_band[1], 4)),
+        review_band=(
+            shortened(calibration.review_band[0], math.floor),
+            shortened(calibration.review_band[1], math.ceil),
+        ),
         subtype_threshold=round(calibration.subtype_threshold, 2),
         licence=LICENCE.format(weights=licence, origin=origin, source=source),
         data_sha256=data_sha256,
         outlier_threshold=round(limits.rejected, 4),
         unfamiliar_threshold=round(limits.unfamiliar, 4),
         figures={
-            key: (round(figure.value, 4), round(figure.low, 4), round(figure.high, 4))
+            key: (round(figure.value, 6), round(figure.low, 6), round(figure.high, 6))
             for key, figure in figures.items()
         },
         golden=(),
@@ -134,6 +138,22 @@ def export(
     finally:
         partial.unlink(missing_ok=True)
     return card
+
+
+def shortened(probability: float, whole: Callable[[float], int]) -> float:
+    """A probability to four digits of what it lacks to 0 or 1, whichever is nearer.
+
+    To a number of decimals, thresholds of classes that are far apart would become 0 or 1, and verdicts others.
+
+    Args:
+        probability: 0 to 1.
+        whole: `math.floor`, so that what reaches it still does, or `math.ceil`.
+    """
+    nearest = min(probability, 1 - probability)
+    if nearest <= 0:
+        return probability
+    unit = 10.0 ** min(3 - math.floor(math.log10(nearest)), 300)
+    return whole(probability * unit) / unit
 
 
 Score = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.floating]]]

@@ -265,5 +265,6 @@ def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, o
     content = saved.load(path, device)
     check_identity(content, identity, path)
     for key, part in state.items():
-        part.load_state_dict(content[key])  # type: ignore[attr-defined]
+        if content[key]:  # the scaler of a fit begun on a CPU has no state
+            part.load_state_dict(content[key])  # type: ignore[attr-defined]
     return int(content["epoch"])

@@ -152,7 +152,8 @@ def fit_limits(scores: Mapping[str, Scores]) -> Limits:
         scores: [N] by kind; not a number where a picture was not scored.
     """
     rejected, unfamiliar = (
-        max(float(np.nanquantile(each, 1 - share)) for each in scores.values()) for share in (REJECTED, UNFAMILIAR)
+        max(float(np.nanquantile(each, 1 - share, method="higher")) for each in scores.values())
+        for share in (REJECTED, UNFAMILIAR)
     )
     return Limits(rejected, unfamiliar)
 

@@ -15,6 +15,7 @@ from train.calibrate import Calibration, fit_calibration, out_of_fold_figures
 from train.card import KERMANY, write_card
 from train.curves import draw_curves
 from train.dataset import Sample, resize
+from train.errors import ExportError
 from train.export import export
 from train.fit import parts
 from train.fitted import open_fit
@@ -78,7 +79,7 @@ def release(
     Raises:
         FitError: not finished, without logs, or made from other pictures or patients.
         AuditError: `audit` or `comparison` is no such file, or of another fit or other pictures.
-        ExportError: the file does not score as the trained network does.
+        ExportError: the file does not score as the trained network does, or something cannot be written.
     """
     fit = open_fit(run, samples, pixels, size, int8=int8)
     section = report.to_markdown(audit, fit.read_identity) if audit else ""
@@ -90,42 +91,45 @@ def release(
     )
     of_folds = fit_calibration(logits, fit.targets)
     calibration = align_shipped(of_folds, fit)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
-    read = fit.reader("all")
-    drawn = out.with_name(".curves.partial.png")
     try:
-        draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
-        card = export(
-            fit.network("all"),
-            read,
-            calibration,
-            fit_gate(read, resize(pixels, size)),
-            fit_limits(sound),
-            figures | gate_figures,
-            resize(pixels[some], size),
-            out,
-            range_images=fit.range_images("all") if int8 else None,
-            name=name or fit.settings.network,
-            version=version,
-            data_sha256=str(fit.identity["data"]),
-            origin=describe(fit.settings.network),
-            source=source,
-            licence=licence,
+        out.parent.mkdir(parents=True, exist_ok=True)
+        some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
+        read = fit.reader("all")
+        drawn = out.with_name(".curves.partial.png")
+        try:
+            draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
+            card = export(
+                fit.network("all"),
+                read,
+                calibration,
+                fit_gate(read, resize(pixels, size)),
+                fit_limits(sound),
+                figures | gate_figures,
+                resize(pixels[some], size),
+                out,
+                range_images=fit.range_images("all") if int8 else None,
+                name=name or fit.settings.network,
+                version=version,
+                data_sha256=str(fit.identity["data"]),
+                origin=describe(fit.settings.network),
+                source=source,
+                licence=licence,
+            )
+            drawn.replace(out.with_name("curves.png"))
+        finally:
+            drawn.unlink(missing_ok=True)
+        write_card(
+            card,
+            fit.settings,
+            samples,
+            source,
+            out.with_name("CARD.md"),
+            int8=int8,
+            audit=section,
+            candidates=candidates,
         )
-        drawn.replace(out.with_name("curves.png"))
-    finally:
-        drawn.unlink(missing_ok=True)
-    write_card(
-        card,
-        fit.settings,
-        samples,
-        source,
-        out.with_name("CARD.md"),
-        int8=int8,
-        audit=section,
-        candidates=candidates,
-    )
+    except OSError as error:
+        raise ExportError(f"cannot write {error.filename or out}: {error.strerror or error}") from error
     return card, calibration
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pneumoscan.atomic import replace_with
 from pneumoscan.metrics import Interval
 from train.audit import Audit
 from train.candidates import FULL
@@ -61,7 +62,8 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
         "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of",
         "the AUC, against plain on the same pictures. Soft normals: with all pneumonias, but of the normal",
-        "pictures only those with detail as weak as theirs.",
+        "pictures only those with detail as weak as theirs. True proportions: the middle square of the original,",
+        "of the pictures whose size is known.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
@@ -127,15 +129,22 @@ def _cell(figure: Interval) -> str:
 def write_json(
     audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures: int, sample: int, path: Path
 ) -> None:
-    """Writes everything that was found; each figure is a list of value, low and high. Arguments as of `to_text`."""
+    """Writes everything that was found; each figure is a list of value, low and high. Arguments as of `to_text`.
+
+    Raises:
+        AuditError: it cannot be written.
+    """
     content = {
         "pictures": pictures,
         "sample": sample,
         "candidates": [asdict(each) for each in audits],
         "shortcuts": {name: each._asdict() for name, each in shortcuts.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_with(path, (json.dumps(content, indent=1) + "\n").encode())
+    except OSError as error:
+        raise AuditError(f"cannot write {path}: {error.strerror}") from error
 
 
 def to_markdown(path: Path, identity: dict[str, object]) -> str:
@@ -172,7 +181,8 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         "patients drawn at random. *AUC within networks*: over pairs of pictures that the same network scored.",
         "*Discrimination slope*: mean probability of the ill less that of the healthy; an AUC ranks even scores that",
         "are all but equal. *Change*: of the AUC against plain on the same pictures. *Soft normals*: with all",
-        "pneumonias, but of the normal pictures only those with detail as weak as theirs.",
+        "pneumonias, but of the normal pictures only those with detail as weak as theirs. *True proportions*, where",
+        "there are any: the middle square of the original, of the pictures whose size is known.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " | change |",
         "|---|" + "---|" * (len(COLUMNS) + 1),
@@ -189,10 +199,11 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         for name, each in content["shortcuts"].items()
         if each["auc"]
     ]
-    lines.append(
-        f"- A logistic regression reaches these AUCs on only: {'; '.join(told)}. Size, frame and corners show no lung;"
-        " texture is strength of detail, mean and contrast of the inner part, which disease changes too."
-    )
+    if told:
+        lines.append(
+            f"- A logistic regression reaches these AUCs on only: {'; '.join(told)}. Size, frame and corners show no"
+            " lung; texture is strength of detail, mean and contrast of the inner part, which disease changes too."
+        )
     lines += ["", AIMS, ""]
     lines += [
         f"- {check['what'][0].upper()}{check['what'][1:]}: {Interval(*check['figure'])}, "

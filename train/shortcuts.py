@@ -5,6 +5,7 @@ the lungs too, where disease changes it as well as the machine does.
 """
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +30,14 @@ CORNER = 4
 """Side of each corner in these pixels."""
 FOLDS = 4
 FEWEST = 100
-"""With fewer pictures nothing is said."""
+"""With fewer pictures, or one class alone, nothing is said."""
 
 
 class Shortcut(NamedTuple):
     """What one baseline reaches.
 
     Attributes:
-        auc: out of fold; None where too few pictures have what it looks at.
+        auc: out of fold; None where too few pictures, or those of one class, have what it looks at.
         pictures: how many have it.
     """
 
@@ -75,11 +76,14 @@ def _measure(samples: list[Sample], features: NDArray[np.floating]) -> Shortcut:
         return Shortcut(None, len(known))
     here = [samples[position] for position in known]
     truth = np.array([sample.target > 0 for sample in here])
+    folds = dataset.deal_groups(here, FOLDS, seed=0)
+    if any(len(np.unique(truth[folds != fold])) < 2 for fold in np.unique(folds)):
+        return Shortcut(None, len(known))
     scores = cross_val_predict(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
         features[known],
         truth,
-        cv=PredefinedSplit(dataset.deal_groups(here, FOLDS, seed=0)),
+        cv=PredefinedSplit(folds),
         method="predict_proba",
     )[:, 1]
     groups = [sample.group for sample in here]
@@ -99,7 +103,10 @@ def read_sizes(samples: list[Sample], table: Path | None) -> NDArray[np.floating
     """
     if table is not None:
         named = _read_table(table)
-        return np.array([named.get(sample.path.name, (np.nan, np.nan)) for sample in samples])
+        names = Counter(sample.path.name for sample in samples)
+        if repeated := [name for name, count in names.items() if count > 1 and name in named]:
+            raise DatasetError(f"{table} goes by the names of files, but several are called {repeated[0]}")
+        return np.array([named.get(name, (np.nan, np.nan)) for name in (sample.path.name for sample in samples)])
     sizes = np.empty((len(samples), 2))
     for position, sample in enumerate(samples):
         with Image.open(sample.path) as image:

@@ -77,13 +77,21 @@ def stress(images: Picture, size: int, seed: int, places: NDArray[np.intp] | Non
     return result
 
 
-def apply(name: str, images: Picture, size: int, seed: int, places: NDArray[np.intp]) -> Picture:
+def apply(
+    name: str,
+    images: Picture,
+    size: int,
+    seed: int,
+    places: NDArray[np.intp],
+    ratios: NDArray[np.floating] | None = None,
+) -> Picture:
     """The view of that name of each picture, brought to size as scanning does.
 
     Args:
-        name: one of `STRESSES`; "stressed" is `stress`.
+        name: one of `STRESSES`, of which "stressed" is `stress`, or `PROPORTIONS`.
         images: uint8 [N, S, S].
         size, seed, places: as of `stress`.
+        ratios: float [N], width by height of the originals, for `PROPORTIONS`.
 
     Returns:
         uint8 [N, size, size].
@@ -92,7 +100,11 @@ def apply(name: str, images: Picture, size: int, seed: int, places: NDArray[np.i
         return stress(images, size, seed, places)
     result = np.empty((len(images), size, size), np.uint8)
     for position, (image, place) in enumerate(zip(images, places, strict=True)):
-        changed = CHANGES[name](image, np.random.default_rng([seed, place]))
+        random = np.random.default_rng([seed, place])
+        if name == PROPORTIONS and ratios is not None:
+            changed = _stretch(image, random, factor=float(ratios[position]))
+        else:
+            changed = CHANGES[name](image, random)
         result[position] = resize(changed[None], size)[0]
     return result
 
@@ -209,4 +221,6 @@ CHANGES: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
 }
 """What each change makes of a square picture uint8 [S, S]: the same size; the generator is that of its place."""
 STRESSES = ("plain", "stressed", *list(CHANGES)[1:])
-"""Names of all views that `apply` knows, in the order of a report."""
+"""Names of all views that `apply` knows of any picture, in the order of a report."""
+PROPORTIONS = "true proportions"
+"""Name of the view that needs the original's: its middle square, which undoes what stretching made of it."""

@@ -12,6 +12,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from train.errors import DatasetError
+
 MARGIN = 0.1
 """Outer share of each side that is not looked at."""
 SCALES = (1.0, 4.0)
@@ -58,7 +60,12 @@ def balance_texture(pixels: NDArray[np.uint8], ill: NDArray[np.bool_]) -> NDArra
 
     Returns:
         float64 [N], mean 1 in either class.
+
+    Raises:
+        DatasetError: too few pictures of a class.
     """
+    if min(ill.sum(), (~ill).sum()) < FOLDS:
+        raise DatasetError(f"weights by texture need at least {FOLDS} normal pictures and as many pneumonias")
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=REGULARISATION, max_iter=2000))
     probability = cross_val_predict(regression, describe_texture(pixels), ill, cv=FOLDS, method="predict_proba")[:, 1]
     weights: NDArray[np.float64] = 1 / np.where(ill, probability, 1 - probability).clip(1e-3)

@@ -1,6 +1,5 @@
 """Several outputs of one scan: their formats, their locks, what earlier runs wrote, and what to do when one fails."""
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -11,7 +10,7 @@ from typing import Self
 
 import typer
 
-from pneumoscan.atomic import growing_place, is_file
+from pneumoscan.atomic import NO_ROOM, growing_place, is_file
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Known, Ledger, Lock, Settings
@@ -21,7 +20,6 @@ from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, Format]:

@@ -313,6 +313,25 @@ class TestTheCommand:
         assert (kept["pictures"], kept["sample"]) == (120, 120)
         assert kept["candidates"][0]["figures"]["plain"]["auc"] == [1, 1, 1]
 
+    def test_shows_true_proportions_of_the_pictures_whose_size_is_known(
+        self, tmp_path: Path, make_dataset: Callable[[int], Path]
+    ) -> None:
+        data, path = make_dataset(20), write_model(tmp_path / "m.onnx")
+        known = [sample for sample in dataset.read_samples(data) if sample.path.stem.endswith("0")]
+        rows = [f"{sample.path.name},{1400 + number},1000" for number, sample in enumerate(known)]
+        (tmp_path / "sizes.csv").write_text("\n".join(["name,original_width,original_height", *rows]))
+        shown = self.run(path, "--data", data, "--sizes", tmp_path / "sizes.csv", "--json", tmp_path / "audit.json")
+        assert re.search(r"\n  true proportions +1\.000 \[", shown)
+        found = json.loads((tmp_path / "audit.json").read_text())
+        assert "true proportions" in found["candidates"][0]["figures"]
+        one_class = [row for row in rows if row.startswith("IM-")]
+        (tmp_path / "sizes.csv").write_text("\n".join(["name,original_width,original_height", *one_class]))
+        assert "\n  true proportions " not in self.run(path, "--data", data, "--sizes", tmp_path / "sizes.csv")
+
+    def test_tells_a_folder_in_place_of_its_file_before_any_work(self, tmp_path: Path) -> None:
+        with pytest.raises(AuditError, match=rf"--json {tmp_path} is a folder; name a file"):
+            self.run("fast", "--data", tmp_path / "none", "--json", tmp_path)
+
     def test_says_in_its_first_line_that_figures_are_no_hold_out_figures(
         self, tmp_path: Path, make_dataset: Callable[[int], Path]
     ) -> None:
@@ -365,6 +384,7 @@ class TestTheCardsSection:
         for name in STRESSES:
             assert f"| {name} | 0.900 (0.850 to 0.950) |" in section
         assert "4,000 pictures, the rest on 1,500" in section
+        assert "logistic regression" not in section  # nothing was measured so
         assert section.endswith(f"\n\n{report.AIMS}\n\n- AUC of at least 0.8: 0.900 (0.850 to 0.950), holds.\n")
 
     def test_stands_between_figures_and_limits(self, tmp_path: Path) -> None:

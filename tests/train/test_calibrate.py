@@ -3,7 +3,15 @@ import pytest
 from scipy.special import softmax
 
 from pneumoscan import metrics
-from train.calibrate import TENTHS, Calibration, fit_calibration, out_of_fold_figures, specificity_at
+from train.calibrate import (
+    TENTHS,
+    Calibration,
+    fit_calibration,
+    fit_calibration_of_folds,
+    judge_out_of_fold,
+    out_of_fold_figures,
+    specificity_at,
+)
 
 
 def simulate(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -110,6 +118,12 @@ def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups, reflected=False: metrics.Interval(0, 0, 0))
 
 
+def test_the_band_holds_the_threshold_where_classes_lie_far_apart() -> None:
+    targets = np.arange(300) % 3
+    found = fit_calibration({"plain": np.eye(3)[targets] * 10}, targets)
+    assert found.review_band[0] <= found.threshold <= found.review_band[1]
+
+
 class TestFigures:
     def figures(self, logits: np.ndarray, targets: np.ndarray) -> dict[str, tuple[float, float, float]]:
         count = len(targets)
@@ -169,6 +183,25 @@ class TestFigures:
             {"plain": shifted, "stressed": shifted}, (np.arange(300) // 3) % 3, folds, np.arange(300).astype(str)
         )
         assert found["plain_sensitivity"][0] < 0.7
+
+    def test_tell_how_many_of_the_wrong_verdicts_are_flagged(self, no_bootstrap: None) -> None:
+        """Of each class a fifth lies where the other one is, half of these so far that nobody would look."""
+        kinds, targets = np.arange(600) // 3 % 10, np.arange(600) % 3
+        lean = np.select([kinds == 0, kinds == 1], [-1.0, -0.02], 1.0) * np.where(targets > 0, 1, -1)
+        logits = np.stack([-lean, lean, lean], 1) * 5
+        patients = np.arange(600).astype(str)
+        views = {"plain": logits, "stressed": logits}
+        unfamiliar = {"plain": (kinds == 0) & (np.arange(600) % 2 == 0)}
+        found = out_of_fold_figures(views, targets, np.arange(600) // 3 % 4, patients)
+        flagged = out_of_fold_figures(views, targets, np.arange(600) // 3 % 4, patients, unfamiliar)
+        judged = judge_out_of_fold(
+            logits, fit_calibration_of_folds(views, targets, np.arange(600) // 3 % 4), np.arange(600) // 3 % 4
+        )
+        wrong = judged.verdicts != (targets > 0)
+        for figures, more in ((found, False), (flagged, unfamiliar["plain"])):
+            review = ~(judged.below | judged.above) | more
+            assert figures["plain_errors_in_review"].value == (review & wrong).sum() / wrong.sum()
+        assert wrong.any()
 
     def test_count_what_is_unfamiliar_among_the_reviewed(self) -> None:
         targets = np.arange(300) % 3

@@ -45,6 +45,13 @@ def test_candidates_are_fitted_scored_and_recorded(
         to_section(tmp_path / "compare.json", dataset.digest(samples, pixels + 1))
 
 
+@pytest.mark.parametrize("content", ['{"base (1)": {"sett', "[]"])
+def test_a_damaged_record_of_earlier_candidates_is_told_before_any_fit(tmp_path: Path, content: str) -> None:
+    (tmp_path / "compare.json").write_text(content)
+    with pytest.raises(AuditError, match=r"compare.json .*: delete it, and finished fits are scored again"):
+        compare.compare(["base"], [], np.zeros((0, 48, 48), np.uint8), tmp_path, 1, "cpu")
+
+
 def test_networks_are_not_compared_with_each_other() -> None:
     """Each of two networks is perfect; between them the levels differ."""
     targets = np.tile([0, 1, 2, 0, 1, 2], 20)

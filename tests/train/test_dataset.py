@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pneumoscan.labels import read_labels
 from train import dataset
-from train.__main__ import app
+from train.__main__ import _training_data, app
 from train.dataset import Sample
 from train.errors import DatasetError
 
@@ -48,12 +48,20 @@ class TestReadingAFolder:
         assert [sample.group for sample in dataset.read_samples(tmp_path)] == ["IM-2"]
 
     def test_takes_the_split_from_the_folder_or_leaves_it_open(self, tmp_path: Path) -> None:
-        place(tmp_path, "test/NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg", "NORMAL/IM-3-1.jpeg")
-        assert sorted(sample.split for sample in dataset.read_samples(tmp_path)) == ["", "test", "val"]
+        place(tmp_path, "a/test/NORMAL/IM-1-1.jpeg", "a/val/NORMAL/IM-2-1.jpeg", "b/NORMAL/IM-3-1.jpeg")
+        assert sorted(sample.split for sample in dataset.read_samples(tmp_path / "a")) == ["test", "val"]
+        assert [sample.split for sample in dataset.read_samples(tmp_path / "b")] == [""]
 
     def test_looks_for_the_split_no_further_up_than_the_folder_that_is_named(self, tmp_path: Path) -> None:
-        place(tmp_path / "test" / "mine", "NORMAL/IM-1-1.jpeg", "val/NORMAL/IM-2-1.jpeg")
-        assert [sample.split for sample in dataset.read_samples(tmp_path / "test" / "mine")] == ["", "val"]
+        place(tmp_path / "test" / "mine", "NORMAL/IM-1-1.jpeg")
+        assert [sample.split for sample in dataset.read_samples(tmp_path / "test" / "mine")] == [""]
+
+    def test_trains_on_nothing_whose_folder_may_be_a_split_of_another_name(self, tmp_path: Path) -> None:
+        place(tmp_path, "train/NORMAL/IM-1-1.jpeg", "valid/NORMAL/IM-2-1.jpeg")
+        with pytest.raises(
+            DatasetError, match=r"valid/NORMAL/IM-2-1.jpeg lies in no folder train, val, test, as others"
+        ):
+            dataset.read_samples(tmp_path)
 
     @pytest.mark.parametrize(
         ("name", "message"),
@@ -190,6 +198,21 @@ class TestDoubtsAboutData:
 
 def sample(group: str, target: int = 0, split: str = "") -> Sample:
     return Sample(Path(group), target, group, split)
+
+
+def test_what_is_trained_on_is_the_split_train_with_identical_pictures_in_one_group(
+    make_dataset: Callable[[int], Path],
+) -> None:
+    data = make_dataset(3)
+    pictures = sorted((data / "train" / "NORMAL").glob("*.jpeg"))
+    (data / "test" / "NORMAL").mkdir(parents=True)
+    pictures[0].rename(data / "test" / "NORMAL" / pictures[0].name)
+    pictures[2].write_bytes(pictures[4].read_bytes())
+    samples, pixels = _training_data(data)
+    assert {sample.split for sample in samples} == {"train"}
+    assert len(samples) == len(pixels) == 17
+    groups = {sample.path: sample.group for sample in samples}
+    assert groups[pictures[2]] == groups[pictures[4]] != groups[pictures[1]]
 
 
 def test_identical_pictures_are_found() -> None:

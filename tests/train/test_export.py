@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from train.calibrate import Calibration
 from train.card import FIGURES as CARD_FIGURES
 from train.card import KERMANY, RELIABILITY, write_card
 from train.errors import ExportError
-from train.export import export
+from train.export import export, shortened
 from train.gate import Limits, fit_gate, score
 from train.graph import reader, reading_graph
 from train.network import Network, predict_logits
@@ -100,6 +101,24 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
     assert 0 <= heatmap.min() <= heatmap.max() <= 1
     properties = {each.key: each.value for each in onnx.load(path).metadata_props}
     assert json.loads(properties[METADATA_KEY])["name"] == "trial"
+
+
+@pytest.mark.parametrize(
+    ("probability", "whole", "short"),
+    [
+        (0.61278, math.floor, 0.6127),
+        (0.61272, math.ceil, 0.6128),
+        (0.012345678, math.floor, 0.01234),
+        (0.99999731234, math.floor, 0.999997312),
+        (3e-6, math.ceil, 3e-6),
+        (0.0, math.ceil, 0.0),
+        (1.0, math.floor, 1.0),
+    ],
+)
+def test_thresholds_are_shortened_so_that_no_verdict_changes(
+    probability: float, whole: Callable[[float], int], short: float
+) -> None:
+    assert shortened(probability, whole) == pytest.approx(short, abs=1e-15)
 
 
 def test_the_file_tells_nothing_of_the_machine_that_made_it(exported: Exported) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +16,14 @@ from torch.optim.swa_utils import AveragedModel
 from typer.testing import CliRunner
 
 from pneumoscan.ledger import Lock
-from train import dataset
+from train import dataset, saved
 from train.__main__ import app
 from train.dataset import Sample
 from train.errors import DatasetError, FitError
-from train.fit import averaging, averaging_alike, fit, parts
+from train.fit import BLINDING, _load_checkpoint, averaging, averaging_alike, fit, parts
 from train.fitted import open_fit
+from train.goals import make_goals, make_views
+from train.graph import Read, Seen
 from train.settings import NETWORKS, Settings, check_identity
 from train.teacher import fingerprint
 from train.validate import out_of_fold
@@ -72,6 +75,80 @@ def test_a_fit_trains_each_fold_and_everything_and_leaves_curves(
     regrouped = [replace(sample, group=str(number)) for number, sample in enumerate(samples)]
     with pytest.raises(FitError, match=r"held out other patients, since .*: choose another --run, or go back"):
         out_of_fold(open_fit(run, regrouped, pixels, 32))
+
+
+def test_a_fold_learns_from_no_patient_that_it_holds_out_and_forgets_frames_in_its_last_epochs(
+    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, _ = read(make_dataset(6))
+    pixels = np.broadcast_to(np.arange(36, dtype=np.uint8)[:, None, None], (36, 48, 48)).copy()  # each its own place
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=1, batch_size=2, balance_texture=True)
+    seen: set[int] = set()
+    recipes, weighed, shares = [], [], []
+
+    def noting_views(images: torch.Tensor, goals: torch.Tensor, nothing: torch.Tensor, recipe: Settings, *rest: object):
+        seen.update(images[:, 0, 0].tolist())
+        recipes.append(recipe)
+        return make_views(images, goals, nothing, recipe, *rest)
+
+    def noting_weights(pictures: np.ndarray, ill: np.ndarray) -> np.ndarray:
+        weighed.append(set(pictures[:, 0, 0].tolist()))
+        return np.ones(len(ill))
+
+    def noting_goals(targets: torch.Tensor, trained_on: torch.Tensor, settings: Settings) -> torch.Tensor:
+        shares.append(trained_on.tolist())
+        return make_goals(targets, trained_on, settings)
+
+    for name, noting in (("views", noting_views), ("goals", noting_goals)):
+        monkeypatch.setattr(f"train.fit.make_{name}", noting)
+    monkeypatch.setattr("train.fit.balance_texture", noting_weights)
+    folds = dataset.assign_folds(samples, 2, settings.seed)
+    targets = np.array([sample.target for sample in samples])
+    for fold, part in enumerate(parts(2)):
+        for notes in (seen, recipes, weighed, shares):
+            notes.clear()
+        fit(samples, pixels, settings, tmp_path / "run", device="cpu", resume=False, only=[part])
+        allowed = np.flatnonzero(folds != fold)
+        assert seen == set(allowed.tolist()) == weighed[0]
+        assert shares == [targets[allowed].tolist()]
+        half = len(recipes) // 2
+        assert set(recipes[:half]) == {settings}
+        assert set(recipes[half:]) == {replace(settings, **BLINDING)}
+
+
+def test_a_fit_begun_without_a_scaler_goes_on_with_one(tmp_path: Path) -> None:
+    scaler = torch.amp.GradScaler("cpu", enabled=True)
+    identity = {"settings": asdict(SETTINGS), "data": "", "folds": ""}
+    saved.save(
+        {"scaler": torch.amp.GradScaler("cpu", enabled=False).state_dict(), "epoch": 2, **identity}, tmp_path / "c"
+    )
+    assert _load_checkpoint(tmp_path / "c", {"scaler": scaler}, identity, "cpu") == 2
+
+
+def test_out_of_fold_means_that_neither_network_nor_gate_has_seen_the_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.broadcast_to(np.arange(24, dtype=np.uint8)[:, None, None], (24, 32, 32)).copy()  # each its own place
+    folds = np.arange(24) // 2 % 3
+    asked: list[tuple[str, set[int]]] = []
+    fitted_on: list[set[int]] = []
+
+    def reader(part: str) -> Read:
+        def read(images: np.ndarray) -> Seen:
+            asked.append((part, set(images[:, 16, 16].tolist())))
+            return Seen(np.zeros((len(images), 3), np.float32), np.zeros((len(images), 2), np.float32))
+
+        return read
+
+    def noting_gate(_: Read, images: np.ndarray) -> None:
+        fitted_on.append(set(images[:, 16, 16].tolist()))
+
+    monkeypatch.setattr("train.validate.fit_gate", noting_gate)
+    monkeypatch.setattr("train.validate.score", lambda _, texture: np.zeros(len(texture), np.float32))
+    found = out_of_fold(SimpleNamespace(pixels=pixels, size=32, folds=folds, reader=reader))  # type: ignore[arg-type]
+    for fold in range(3):
+        held_out = set(np.flatnonzero(folds == fold).tolist())
+        assert fitted_on[fold] == set(range(24)) - held_out
+        assert next(pictures for part, pictures in asked if part == f"fold{fold}") == held_out
+    assert set(found.logits) == {"plain", "stressed"}
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
@@ -278,7 +355,7 @@ def test_the_index_shows_classes_duplicates_and_leaks(make_dataset: Callable[[in
         ("fit --size 31", "31 is not in the range 32<=x<=224"),
         ("fit --size 225", "225 is not in the range"),
         ("fit --epochs 0", "0 is not in the range x>=1"),
-        ("fit --batch-size 0", "0 is not in the range x>=1"),
+        ("fit --batch-size 1", "1 is not in the range x>=2"),
         ("fit --learning-rate 0", "0.0 is not above 0 and at most 1"),
         ("fit --learning-rate nan", "nan is not above 0 and at most 1"),
         ("fit --learning-rate 1.5", "1.5 is not above 0 and at most 1"),

@@ -68,6 +68,12 @@ class TestLimits:
         limits = fit_limits({"easy": easy, "hard": hard})
         assert limits == pytest.approx((2 * (1 - REJECTED), 2 * (1 - UNFAMILIAR)))
 
+    def test_leave_no_more_than_the_agreed_shares_beyond_however_few_there_are(self) -> None:
+        scores = np.arange(90).astype(np.float32)
+        limits = fit_limits({"plain": scores})
+        assert (scores > limits.rejected).mean() <= REJECTED
+        assert (scores > limits.unfamiliar).mean() <= UNFAMILIAR
+
     def test_ignore_pictures_that_were_not_scored(self) -> None:
         every = np.linspace(0, 1, 1001, dtype=np.float32)
         gaps = np.where(np.arange(1001) % 2, np.float32(np.nan), every)

@@ -15,9 +15,11 @@ from pneumoscan import metrics
 from pneumoscan.model import Model
 from train import dataset
 from train.__main__ import app
+from train.calibrate import Calibration, out_of_fold_figures
 from train.compare import BASE, COLUMNS
 from train.dataset import Sample
 from train.errors import AuditError, ExportError, FitError
+from train.gate import fit_limits
 from train.network import Network
 from train.release import KERMANY, KERMANY_COUNTS, find_weaknesses, source_of
 from train.settings import Settings, identify
@@ -105,6 +107,43 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     before, after = (Model(path, "cpu") for path in (float32, out))
     assert 0 < np.abs(before.predict(images).probabilities - after.predict(images).probabilities).max() < 0.1
     assert before.card.figures != after.card.figures
+
+
+def test_a_file_has_the_calibration_that_was_aligned_and_limits_of_all_kinds(
+    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {}
+
+    def noting(name: str, real: Callable[..., object]) -> None:
+        def call(*arguments: object) -> object:
+            given[name] = arguments
+            return real(*arguments)
+
+        monkeypatch.setattr(f"train.release.{name}", call)
+
+    noting("fit_limits", fit_limits)
+    noting("out_of_fold_figures", out_of_fold_figures)
+    monkeypatch.setattr(
+        "train.release.align_shipped", lambda *_: Calibration(1.0, (0.0, 0.0, 0.0), 0.25, (0.125, 0.75))
+    )
+    train("export", data, "--run", run, "--size", 32)
+    card = Model(run / "model.onnx", "cpu").card
+    assert (card.threshold, *card.review_band) == (0.25, 0.125, 0.75)
+    assert set(given["fit_limits"][0]) == {"plain", "stressed", "mild"}
+    assert set(given["out_of_fold_figures"][-1]) == {"plain", "stressed"}
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "CARD.md"])
+def test_what_cannot_be_written_is_told(data: Path, run: Path, name: str) -> None:
+    (run / "new" / name).mkdir(parents=True)
+    with pytest.raises(ExportError, match=r"is a folder; name a file|cannot write .*CARD.md"):
+        train("export", data, "--run", run, "--size", 32, "--out", run / "new" / "model.onnx")
+
+
+def test_a_place_that_is_no_folder_is_told(data: Path, run: Path) -> None:
+    (run / "file").touch()
+    with pytest.raises(ExportError, match=f"cannot write {run / 'file'}: File exists"):
+        train("export", data, "--run", run, "--size", 32, "--out", run / "file" / "model.onnx")
 
 
 def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data: Path, run: Path) -> None:

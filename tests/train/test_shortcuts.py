@@ -1,13 +1,16 @@
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.model_selection import PredefinedSplit
 
 from pneumoscan import metrics
 from train import dataset
+from train import shortcuts as shortcuts_module
 from train.dataset import Sample
 from train.errors import DatasetError
 from train.shortcuts import SIDE, read_sizes, shortcuts
@@ -67,6 +70,35 @@ def test_a_class_that_is_in_the_size_is_found_among_pictures_of_known_size() -> 
     auc, pictures = shortcuts(SAMPLES, noise(), sizes)["size"]
     assert auc == (1, 1, 1)
     assert pictures == 200
+
+
+def test_a_class_whose_sizes_alone_are_known_has_none() -> None:
+    sizes = np.where(TRUTH[:, None], (1000.0, 700.0), np.nan)
+    assert shortcuts(SAMPLES, noise(), sizes)["size"] == (None, 160)
+
+
+def test_are_measured_on_patients_that_they_did_not_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every patient has a size of its own, which tells the class of its other picture and nothing of new patients."""
+    patients = np.arange(240) // 2
+    samples = [replace(sample, target=int(patient % 3)) for sample, patient in zip(SAMPLES, patients, strict=True)]
+    dealt = {}
+    real = shortcuts_module.cross_val_predict
+
+    def noted(*arguments: object, cv: PredefinedSplit, **options: object) -> np.ndarray:
+        dealt.update(zip(patients, cv.test_fold, strict=True))
+        assert all(dealt[patient] == fold for patient, fold in zip(patients, cv.test_fold, strict=True))
+        return real(*arguments, cv=cv, **options)
+
+    monkeypatch.setattr(shortcuts_module, "cross_val_predict", noted)
+    shortcuts(samples, noise(), UNKNOWN)
+    assert len(set(dealt.values())) == 4
+
+
+def test_a_table_does_not_say_which_of_several_files_of_a_name_it_means(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("name,original_width,original_height\n1.png,1200,800\n")
+    samples = [replace(SAMPLES[1], path=Path(folder) / "1.png") for folder in "ab"]
+    with pytest.raises(DatasetError, match=r"goes by the names of files, but several are called 1\.png"):
+        read_sizes(samples, tmp_path / "index.csv")
 
 
 def test_sizes_are_read_from_a_table_by_name(tmp_path: Path) -> None:

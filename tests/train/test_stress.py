@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from train.stress import FRAME, LUNGS, MASK, STRESSES, apply, ring, stress
+from train.stress import FRAME, LUNGS, MASK, PROPORTIONS, STRESSES, apply, ring, stress
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 50, 50)).astype(np.uint8)
 
@@ -49,6 +49,17 @@ class TestEachStress:
     @pytest.mark.parametrize("name", set(STRESSES) - {"plain"})
     def test_changes_the_picture(self, name: str) -> None:
         assert not np.array_equal(view(name, *IMAGES), IMAGES)
+
+    @pytest.mark.parametrize(("ratio", "middle"), [(2.0, np.s_[:, 10:30]), (0.5, np.s_[10:30])])
+    def test_true_proportions_are_those_of_the_middle_square_of_the_original(
+        self, ratio: float, middle: tuple[slice, ...]
+    ) -> None:
+        image = np.zeros((1, 40, 40), np.uint8)
+        image[0][middle] = 255
+        restored = apply(PROPORTIONS, image, 40, 1, np.zeros(1, int), np.array([ratio]))[0]
+        assert (restored > 127).all()  # all of it bright
+        wider = apply(PROPORTIONS, image, 40, 1, np.zeros(1, int), np.array([1.0]))[0]
+        assert np.array_equal(wider, image[0])
 
     def test_plain_is_the_picture_itself(self) -> None:
         assert np.array_equal(view("plain", *IMAGES), IMAGES)
