@@ -479,14 +479,11 @@ class TestTheCommand:
 
         monkeypatch.setattr("pneumoscan.benchmark.settings.Scanner", scanner)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
-            ran = bench(
-                folder, "--images", "2", "--rounds", "1", "--model", tiny_model, "--device", "cpu", "--plot",
-                tmp_path / "plot.png",
-            )  # fmt: skip
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+        ran = bench(
+            folder, "--images", "2", "--rounds", "1", "--model", tiny_model, "--device", "cpu", "--plot",
+            tmp_path / "plot.png",
+        )  # fmt: skip
+        assert {number: signal.getsignal(number) for number in handlers} == handlers
         assert (ran.exit_code, len(tried)) == (Exit.TERMINATED, 1)
         assert (list((tmp_path / "tmp").iterdir()), (tmp_path / "plot.png").exists()) == ([], False)
 

@@ -101,15 +101,14 @@ def bench(
     if plot is not None:
         _check_plot(plot)
     configure_messages(quiet)
-    stop = StopSignal()
-    scanner = load_scanner(model, device=device, workers=workers, batch_size=batch_size)
 
     from tempfile import TemporaryDirectory
 
     from pneumoscan.benchmark.result import as_json
     from pneumoscan.benchmark.rounds import Task
 
-    with TemporaryDirectory(prefix="pneumoscan-bench-") as place:
+    with StopSignal() as stop, TemporaryDirectory(prefix="pneumoscan-bench-") as place:
+        scanner = load_scanner(model, device=device, workers=workers, batch_size=batch_size)
         pictures = _pictures(folder, Path(place), images, scanner.model.card.input_size)
         task = Task(
             place=Path(place),
@@ -136,7 +135,6 @@ def bench(
 
             result["settings_tried"] = tried = try_settings(task, rounds, watch)
             picture = as_picture(tried, plot.suffix[1:].lower())
-    stop.release()
     _write(result, save, history, plot, picture)
     if failed:
         raise typer.Exit(Exit.INPUT_ERRORS)

@@ -204,15 +204,14 @@ def _read(predictions: Path, root: Path | None) -> list[Record]:
 
 def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | None", quiet: bool) -> list[Record]:
     """The records of the pictures; `heat`, if wanted, takes the heatmaps of wrong verdicts by path."""
-    stop = StopSignal()
     paths = [each.path for each in known]
     found: Iterator[Record]
     if heat is None:
         found = scanner.scan(paths, walk=False)
     else:
         found = _noting_heat(known, scanner.scan_pictures(paths, walk=False), heat)
-    records = list(progress(stop.until(found), "pictures", quiet=quiet, total=len(known)))
-    stop.release()
+    with StopSignal() as stop:
+        records = list(progress(stop.until(found), "pictures", quiet=quiet, total=len(known)))
     if stop.number:  # figures of some of the pictures would pass for those of all
         raise typer.Exit(stop.code)
     return records

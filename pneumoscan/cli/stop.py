@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pneumoscan.cli.exits import Exit
 
@@ -24,6 +24,8 @@ ECHO = 0.2
 class StopSignal:
     """Ends an iteration at the first SIGINT, SIGTERM or SIGHUP; a later SIGINT or SIGTERM ends the program at once.
 
+    As a context manager, from its end on signals do what they did before.
+
     Attributes:
         number: of the signal, 0 before there was one.
     """
@@ -36,6 +38,12 @@ class StopSignal:
         for number in (signal.SIGINT, signal.SIGTERM, HANG_UP):
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._note)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     @property
     def code(self) -> Exit:
