@@ -126,7 +126,9 @@ class Scanner:
         """Probability from which on the label is PNEUMONIA."""
         return self._threshold
 
-    def scan(self, paths: Paths, *, walk: bool = True) -> Generator[Record]:
+    def scan(
+        self, paths: Paths, *, walk: bool = True, must_wait: Callable[[], bool] = lambda: False
+    ) -> Generator[Record]:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
@@ -135,16 +137,21 @@ class Scanner:
         Args:
             paths: files and directories.
             walk: whether directories are walked; otherwise each path is a file.
+            must_wait: whether the next path has yet to come, so that nothing that can be yielded should wait for it.
         """
-        return self._run(paths, walk, self._judge)
+        return self._run(paths, walk, self._judge, must_wait)
 
-    def scan_pictures(self, paths: Paths, *, walk: bool = True) -> Generator[Seen]:
+    def scan_pictures(
+        self, paths: Paths, *, walk: bool = True, must_wait: Callable[[], bool] = lambda: False
+    ) -> Generator[Seen]:
         """Scans as `scan` does, the same records in the same order, and yields with each what the model saw and where
         it found its evidence. The network runs once. What has been yielded is not kept.
         """
-        return self._run(paths, walk, self._see)
+        return self._run(paths, walk, self._see, must_wait)
 
-    def _run(self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]]) -> Generator[T]:
+    def _run(
+        self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]], must_wait: Callable[[], bool]
+    ) -> Generator[T]:
         """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
@@ -158,11 +165,11 @@ class Scanner:
             try:
                 for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
                     batch.append(path)
-                    if len(batch) < self._batch_size and not self._is_idle(under_way):
+                    if len(batch) < self._batch_size and not self._is_idle(under_way) and not must_wait():
                         continue
                     under_way.append(pool.submit(self._process, batch, judge, stopped))
                     batch = []
-                    while under_way and (under_way[0].done() or len(under_way) > most):
+                    while under_way and (under_way[0].done() or len(under_way) > most or must_wait()):
                         yield from under_way.popleft().result()
                 if batch:
                     under_way.append(pool.submit(self._process, batch, judge, stopped))

@@ -5,12 +5,14 @@ import os
 import re
 import zlib
 from codecs import BOM_UTF8
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import PurePath
+from select import select
 from typing import BinaryIO, NamedTuple
 
 PICTURES = ("*.jpeg", "*.jpg", "*.png")
@@ -132,30 +134,66 @@ def find_files(
                 yield entry.path
 
 
-def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
+class PathList:
     r"""Streams the paths in a list, each as soon as its separator has come.
 
     Empty names are passed over, the last name needs no separator, lines may end in CR LF, and the first line may begin
-    with a byte order mark.
-
-    Args:
-        stream: where to read; a pipe that stays open will do.
-        separator: one byte, newline or NUL.
-
-    Raises:
-        ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
-        OSError: the stream cannot be read.
+    with a byte order mark. To be iterated over once.
     """
-    # Of a buffered stream, read() would wait for a full chunk.
-    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    rest, is_first = b"", separator != NUL
-    while chunk := read(LIST_CHUNK):
-        *names, rest = (rest + chunk).split(separator)
-        if names and is_first:
-            names[0], is_first = names[0].removeprefix(BOM_UTF8), False
-        yield from _decode(names, separator)
-        _check_length(rest, separator)
-    yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
+
+    def __init__(self, stream: BinaryIO, separator: bytes = b"\n") -> None:
+        """Reads nothing yet.
+
+        Args:
+            stream: where to read; a pipe that stays open will do.
+            separator: one byte, newline or NUL.
+        """
+        self._stream, self._separator = stream, separator
+        self._read: deque[str] = deque()
+        self._last = ""
+
+    def must_wait(self) -> bool:
+        """Whether after the path that came last the next one, or the end, has yet to come, as far as the system tells.
+
+        Not while that path is of a folder, in which there may be more, nor before the first.
+        """
+        if self._read or not self._last or os.path.isdir(self._last):
+            return False
+        try:
+            return not select([self._stream], [], [], 0)[0]
+        except (OSError, ValueError, TypeError):  # it has no descriptor, or on Windows it is no socket
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the paths.
+
+        Raises:
+            ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
+            OSError: the stream cannot be read.
+        """
+        # Of a buffered stream, read() would wait for a full chunk.
+        read: Callable[[int], bytes] = getattr(self._stream, "read1", self._stream.read)
+        rest, is_first = b"", self._separator != NUL
+        while chunk := read(LIST_CHUNK):
+            *names, rest = (rest + chunk).split(self._separator)
+            if names and is_first:
+                names[0], is_first = names[0].removeprefix(BOM_UTF8), False
+            yield from self._decoded(names)
+            _check_length(rest, self._separator)
+        yield from self._decoded([rest.removeprefix(BOM_UTF8) if is_first else rest])
+
+    def _decoded(self, names: Iterable[bytes]) -> Iterator[str]:
+        """Names as text, after all of them have been read, up to one that is wrong."""
+        error = None
+        try:
+            self._read.extend(_decode(names, self._separator))
+        except ValueError as wrong:
+            error = wrong
+        while self._read:
+            self._last = self._read.popleft()
+            yield self._last
+        if error:
+            raise error
 
 
 def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:

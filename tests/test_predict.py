@@ -294,6 +294,20 @@ class TestWhatIsScanned:
             records = lines(predict(tmp_path).stdout)
         assert [(record["error"], record["message"]) for record in records] == [("io_error", "not a regular file")] * 3
 
+    def test_in_a_list_that_is_still_open_is_scanned_as_it_comes(self, tiny_model: Path, flat: Flat) -> None:
+        command = [sys.executable, "-m", "pneumoscan", "predict", "--model", tiny_model, "--device", "cpu"]
+        with subprocess.Popen(
+            [*command, "--files-from", "-", "-f", "jsonl", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdin and process.stdout
+            for brightness in (20, 204):
+                path = flat(f"{brightness}.png", brightness)
+                process.stdin.write(f"{path}\n".encode())
+                process.stdin.flush()
+                assert json.loads(process.stdout.readline())["path"] == str(path)  # before the next path is there
+            process.stdin.close()
+            assert process.wait(60) == Exit.OK
+
     def test_in_a_list_that_goes_wrong_is_what_came_before(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         names = [flat(f"{number:02}.png", 51).name for number in range(40)]
         (tmp_path / "list").write_bytes("\n".join([*names, "b\0c", "00.png"]).encode())

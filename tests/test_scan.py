@@ -232,6 +232,25 @@ class TestAScan:
         monkeypatch.setattr(scanner.model, "predict", watched)
         assert [record.width for record in scanner.scan(slow())] == [40] * 9
 
+    @pytest.mark.parametrize("batch_size", [None, 4])
+    def test_yields_what_it_can_before_it_waits_for_the_next_path(
+        self, tiny_model: Path, flat: Flat, batch_size: int | None
+    ) -> None:
+        paths = [flat(f"{number}.png", number) for number in range(9)]
+        given, found = [], []
+
+        def slow() -> Iterator[Path]:
+            for number, path in enumerate(paths):
+                if number % 3 == 0:
+                    assert len(found) == len(given), "all that was given before the wait is there"
+                given.append(path)
+                yield path
+
+        scanner = Scanner(tiny_model, device="cpu", batch_size=batch_size)
+        for record in scanner.scan(slow(), must_wait=lambda: len(given) % 3 == 0):
+            found.append(record.path)  # noqa: PERF401, since the paths look at it
+        assert found == [str(path) for path in paths]
+
     def test_runs_no_more_networks_at_a_time_than_the_device_can(
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
     ) -> None:
