@@ -23,7 +23,7 @@ from pneumoscan.model import Device, Model
 from pneumoscan.pool import pool_of
 from pneumoscan.records import ErrorCode, Record, Status, timestamp
 from pneumoscan.runtime import available_cores
-from pneumoscan.sources import find_files
+from pneumoscan.sources import NOTHING_YET, find_files
 from pneumoscan.verdict import Score, verdict
 
 BATCHES_AHEAD = 2
@@ -126,32 +126,26 @@ class Scanner:
         """Probability from which on the label is PNEUMONIA."""
         return self._threshold
 
-    def scan(
-        self, paths: Paths, *, walk: bool = True, must_wait: Callable[[], bool] = lambda: False
-    ) -> Generator[Record]:
+    def scan(self, paths: Paths, *, walk: bool = True) -> Generator[Record]:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
         input is told in its record; it stops nothing and changes no other input's score.
 
         Args:
-            paths: files and directories.
+            paths: files and directories, and `sources.NOTHING_YET` where what is finished is to be yielded before the
+                next of them is asked for.
             walk: whether directories are walked; otherwise each path is a file.
-            must_wait: whether the next path has yet to come, so that nothing that can be yielded should wait for it.
         """
-        return self._run(paths, walk, self._judge, must_wait)
+        return self._run(paths, walk, self._judge)
 
-    def scan_pictures(
-        self, paths: Paths, *, walk: bool = True, must_wait: Callable[[], bool] = lambda: False
-    ) -> Generator[Seen]:
+    def scan_pictures(self, paths: Paths, *, walk: bool = True) -> Generator[Seen]:
         """Scans as `scan` does, the same records in the same order, and yields with each what the model saw and where
         it found its evidence. The network runs once. What has been yielded is not kept.
         """
-        return self._run(paths, walk, self._see, must_wait)
+        return self._run(paths, walk, self._see)
 
-    def _run(
-        self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]], must_wait: Callable[[], bool]
-    ) -> Generator[T]:
+    def _run(self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]]) -> Generator[T]:
         """Yields what `judge` makes of the inputs, in order."""
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
@@ -164,12 +158,13 @@ class Scanner:
         with pool_of(self._workers, "scan") as pool:
             try:
                 for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
-                    batch.append(path)
-                    if len(batch) < self._batch_size and not self._is_idle(under_way) and not must_wait():
-                        continue
-                    under_way.append(pool.submit(self._process, batch, judge, stopped))
-                    batch = []
-                    while under_way and (under_way[0].done() or len(under_way) > most or must_wait()):
+                    if path != NOTHING_YET:
+                        batch.append(path)
+                    may_be_smaller = self._may_be_smaller or path == NOTHING_YET
+                    if len(batch) >= self._batch_size or (batch and may_be_smaller and self._is_idle(under_way)):
+                        under_way.append(pool.submit(self._process, batch, judge, stopped))
+                        batch = []
+                    while under_way and (under_way[0].done() or len(under_way) > most):
                         yield from under_way.popleft().result()
                 if batch:
                     under_way.append(pool.submit(self._process, batch, judge, stopped))
@@ -180,7 +175,7 @@ class Scanner:
 
     def _is_idle(self, under_way: Iterable[Future[list[T]]]) -> bool:
         """Whether a worker has nothing to do, so that a smaller batch is better than none."""
-        return self._may_be_smaller and sum(not batch.done() for batch in under_way) < self._workers
+        return sum(not batch.done() for batch in under_way) < self._workers
 
     def _decode(self, path: str) -> Input:
         with self._large_file if _is_large(path) else nullcontext():

@@ -5,9 +5,8 @@ import os
 import re
 import zlib
 from codecs import BOM_UTF8
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice
@@ -30,8 +29,15 @@ LONGEST_NAME = 1 << 16
 LIST_CHUNK = 1 << 16
 """Bytes of a list that are asked for at once."""
 
+SHORTEST_WAIT, LONGEST_WAIT = 0.01, 1.0
+"""Seconds for which a list that fills slowly is waited for before `NOTHING_YET` is said, at first and in the end."""
+
 PassedOver = Callable[[str, bool], object]
 """Takes the path of what a walk has not taken, and whether that is a link to a directory."""
+
+NOTHING_YET = "\0"
+"""Stands among paths where the next has not come yet, so that nobody waits for it who has something to say. No path
+holds a NUL."""
 
 NUL = b"\0"
 USE_NULL = "do NULs end its names? Then use --null"
@@ -121,79 +127,58 @@ def find_files(
     Of each directory that is open on the way down, a bounded number of entries is in memory, however many it has.
 
     Args:
-        paths: files and directories.
+        paths: files and directories; `NOTHING_YET` is passed on.
         selection: what to take of a directory.
         listed: called with each directory that could be listed, after what is in it.
         passed_over: called with each file whose name is not included, and with each link to a directory that is not
             followed.
     """
     for path in (os.fspath(path) for path in paths):
+        if path == NOTHING_YET:
+            yield path
+            continue
         found = _walk(path, selection, listed, passed_over) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
 
 
-class PathList:
-    r"""Streams the paths in a list, each as soon as its separator has come.
+def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
+    r"""Streams the paths in a list, each as soon as its separator has come, and `NOTHING_YET` while none comes.
 
     Empty names are passed over, the last name needs no separator, lines may end in CR LF, and the first line may begin
-    with a byte order mark. To be iterated over once.
+    with a byte order mark.
+
+    Args:
+        stream: where to read; a pipe that stays open will do.
+        separator: one byte, newline or NUL.
+
+    Raises:
+        ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
+        OSError: the stream cannot be read.
     """
+    # Of a buffered stream, read() would wait for a full chunk.
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    rest, is_first = b"", separator != NUL
+    while True:
+        yield from _until_readable(stream)
+        if not (chunk := read(LIST_CHUNK)):
+            break
+        *names, rest = (rest + chunk).split(separator)
+        if names and is_first:
+            names[0], is_first = names[0].removeprefix(BOM_UTF8), False
+        yield from _decode(names, separator)
+        _check_length(rest, separator)
+    yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
 
-    def __init__(self, stream: BinaryIO, separator: bytes = b"\n") -> None:
-        """Reads nothing yet.
 
-        Args:
-            stream: where to read; a pipe that stays open will do.
-            separator: one byte, newline or NUL.
-        """
-        self._stream, self._separator = stream, separator
-        self._read: deque[str] = deque()
-        self._last = ""
-
-    def must_wait(self) -> bool:
-        """Whether after the path that came last the next one, or the end, has yet to come, as far as the system tells.
-
-        Not while that path is of a folder, in which there may be more, nor before the first.
-        """
-        if self._read or not self._last or os.path.isdir(self._last):
-            return False
-        try:
-            return not select([self._stream], [], [], 0)[0]
-        except (OSError, ValueError, TypeError):  # it has no descriptor, or on Windows it is no socket
-            return False
-
-    def __iter__(self) -> Iterator[str]:
-        """Yields the paths.
-
-        Raises:
-            ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
-            OSError: the stream cannot be read.
-        """
-        # Of a buffered stream, read() would wait for a full chunk.
-        read: Callable[[int], bytes] = getattr(self._stream, "read1", self._stream.read)
-        rest, is_first = b"", self._separator != NUL
-        while chunk := read(LIST_CHUNK):
-            *names, rest = (rest + chunk).split(self._separator)
-            if names and is_first:
-                names[0], is_first = names[0].removeprefix(BOM_UTF8), False
-            yield from self._decoded(names)
-            _check_length(rest, self._separator)
-        yield from self._decoded([rest.removeprefix(BOM_UTF8) if is_first else rest])
-
-    def _decoded(self, names: Iterable[bytes]) -> Iterator[str]:
-        """Names as text, after all of them have been read, up to one that is wrong."""
-        error = None
-        try:
-            self._read.extend(_decode(names, self._separator))
-        except ValueError as wrong:
-            error = wrong
-        while self._read:
-            self._last = self._read.popleft()
-            yield self._last
-        if error:
-            raise error
+def _until_readable(stream: BinaryIO) -> Iterator[str]:
+    """Yields `NOTHING_YET` until there is something to read, ever more seldom; not where the system cannot tell."""
+    wait = SHORTEST_WAIT
+    with suppress(OSError, ValueError, TypeError):  # it has no descriptor, or on Windows it is no socket
+        while not select([stream], [], [], wait)[0]:
+            yield NOTHING_YET
+            wait = min(2 * wait, LONGEST_WAIT)
 
 
 def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:

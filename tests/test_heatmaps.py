@@ -261,9 +261,13 @@ class TestPredict:
         (tmp_path / "out" / "y").mkdir(parents=True)
         (tmp_path / "out" / "x").symlink_to(tmp_path / "elsewhere")
         Image.new("L", (9, 9)).save(tmp_path / "out" / "y" / "b.png.png")
-        assert predict("x", "y", "--heatmaps", "out").returncode == 0
+        flat("z/c.png", 20)
+        (tmp_path / "out" / "z").mkdir()
+        (tmp_path / "out" / "z" / "c.png.png").write_bytes(png.own(Image.new("L", (9, 9))))  # as `explain` makes them
+        assert predict("x", "y", "z", "--heatmaps", "out").returncode == 0
         assert pictures(tmp_path / "elsewhere") == {"a.png.png"}
         assert (tmp_path / "out" / "y" / "b.png.png").exists()
+        assert (tmp_path / "out" / "z" / "c.png.png").exists()
 
     def test_that_goes_on_tries_again_what_could_not_be_written(
         self, predict: Predict, flat: Flat, tmp_path: Path

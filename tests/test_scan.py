@@ -11,6 +11,7 @@ import pneumoscan
 from pneumoscan import Scanner, decode
 from pneumoscan.model import Model, Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
+from pneumoscan.sources import NOTHING_YET
 from tests.tiny_model import SIZE, write_model
 
 Flat = Callable[[str, int], Path]
@@ -233,23 +234,44 @@ class TestAScan:
         assert [record.width for record in scanner.scan(slow())] == [40] * 9
 
     @pytest.mark.parametrize("batch_size", [None, 4])
-    def test_yields_what_it_can_before_it_waits_for_the_next_path(
+    def test_yields_all_that_it_was_given_while_nothing_more_comes(
         self, tiny_model: Path, flat: Flat, batch_size: int | None
     ) -> None:
-        paths = [flat(f"{number}.png", number) for number in range(9)]
-        given, found = [], []
+        paths = [str(flat(f"{number}.png", number)) for number in range(9)]
+        found: list[str] = []
+        end = time.monotonic() + 60
 
-        def slow() -> Iterator[Path]:
+        def slow() -> Iterator[str]:
             for number, path in enumerate(paths):
-                if number % 3 == 0:
-                    assert len(found) == len(given), "all that was given before the wait is there"
-                given.append(path)
+                while number % 3 == 0 and len(found) < number:
+                    assert time.monotonic() < end, f"of {number} there are {len(found)}"
+                    time.sleep(0.001)
+                    yield NOTHING_YET
                 yield path
 
         scanner = Scanner(tiny_model, device="cpu", batch_size=batch_size)
-        for record in scanner.scan(slow(), must_wait=lambda: len(given) % 3 == 0):
+        for record in scanner.scan(slow()):
             found.append(record.path)  # noqa: PERF401, since the paths look at it
-        assert found == [str(path) for path in paths]
+        assert found == paths
+
+    def test_takes_paths_that_come_while_it_is_at_work(
+        self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first picture hangs until the second, which comes later, is read."""
+        slow, quick = flat("slow.png", 1), flat("quick.png", 2)
+        read, arrived = decode.read, threading.Event()
+
+        def hanging(path: str) -> decode.File:
+            if path == str(slow):
+                assert arrived.wait(timeout=60)
+            else:
+                arrived.set()
+            return read(path)
+
+        monkeypatch.setattr(decode, "read", hanging)
+        paths = [str(slow), NOTHING_YET, NOTHING_YET, str(quick), NOTHING_YET]
+        found = Scanner(tiny_model, device="cpu", workers=2).scan(paths)
+        assert [record.path for record in found] == [str(slow), str(quick)]
 
     def test_runs_no_more_networks_at_a_time_than_the_device_can(
         self, tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch

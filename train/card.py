@@ -40,8 +40,8 @@ KERMANY = (
     "All of the `train` folder of Kermany, Zhang, Goldbaum (2018), Labeled Optical Coherence Tomography (OCT) and "
     "Chest X-Ray Images for Classification, Mendeley Data, V2, doi:10.17632/rscbjbr9sj.2, CC BY 4.0: children of 1 to "
     "5 years, anterior-posterior views, one hospital. No picture of the official `test` folder was used for anything. "
-    "Results of others on it were known, published ones and those of a trial model after each epoch, which spoke for strong "
-    "crops and against long training."
+    "Results of others on it were known, published ones and those of a trial model after each epoch, which spoke for "
+    "strong crops and against long training."
 )
 """Source of the published data set, in either copy."""
 
@@ -155,9 +155,9 @@ OF_KERMANY = {
     "elsewhere": " Models trained on the children of Kermany\n  et al. are reported at chance on adults from elsewhere.",
     "untried": " Pictures of other\n  parts of the body, and of adults, were not.",
     "noisy": "; the training labels for it are noisy",
-    "squeezed": "\n- Pictures are stretched to a square, and those of pneumonias were wider than normal ones: part of what the model"
-    "\n  says is how much a picture was stretched (see *true proportions* in the audit). Scan pictures as they came: what"
-    "\n  has been cropped or padded to another shape is scored otherwise.",
+    "squeezed": "\n- Pictures are stretched to a square, and those of pneumonias were wider than normal ones: part of what"
+    "\n  the model says is how much a picture was stretched (see *true proportions* in the audit). Scan pictures as they"
+    "\n  came: what has been cropped or padded to another shape is scored otherwise.",
     "rare": "soft normal pictures and sharp\npneumonias, which are rare in these data,",
 }
 """What the card says of the published data alone."""

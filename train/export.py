@@ -119,8 +119,8 @@ def export(
         subtype_threshold=round(calibration.subtype_threshold, 2),
         licence=LICENCE.format(weights=licence, origin=origin, source=source),
         data_sha256=data_sha256,
-        outlier_threshold=round(limits.rejected, 4),
-        unfamiliar_threshold=round(limits.unfamiliar, 4),
+        outlier_threshold=_up(limits.rejected),
+        unfamiliar_threshold=_up(limits.unfamiliar),
         figures={
             key: (round(figure.value, 6), round(figure.low, 6), round(figure.high, 6))
             for key, figure in figures.items()
@@ -154,6 +154,11 @@ def shortened(probability: float, whole: Callable[[float], int]) -> float:
         return probability
     unit = 10.0 ** min(3 - math.floor(math.log10(nearest)), 300)
     return whole(probability * unit) / unit
+
+
+def _up(score: float) -> float:
+    """An outlier score to four decimals, so that no more lie beyond."""
+    return math.ceil(score * 1e4) / 1e4
 
 
 Score = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.floating]]]

@@ -161,7 +161,7 @@ def _scripts(files: list[Path]) -> dict[str, Path]:
 def _check_outputs(files: list[Path | None]) -> None:
     """Says at once, and not after minutes, what could not be written."""
     for option, file in zip(("--json", "--history", "--plot"), files, strict=True):
-        if file is not None and file != STDOUT:
+        if file is not None and file != STDOUT and (option != "--history" or not file.exists()):
             need_place(file.parent, option, file)
         if file is not None and os.path.isdir(file):
             misuse(f"{file} is a directory", option)

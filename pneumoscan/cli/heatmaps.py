@@ -155,10 +155,11 @@ class Heatmaps:
         return png.basis_of(self._folder / place)
 
     def _forget(self, record: Record) -> None:
-        """Removes an overlay of what an input was, or was said to be, before this record."""
+        """Removes an overlay of what an input was, or was said to be, before this record; no sheet of `explain`."""
         place = mirrored(record.path)
         target = self._folder / place
-        if self._basis_at(place) not in (None, _basis_of(record)) and _lies_in(os.fspath(target.parent), self._root):
+        is_another = self._basis_at(place) not in (None, "", _basis_of(record))
+        if is_another and _lies_in(os.fspath(target.parent), self._root):
             with suppress(OSError):
                 os.unlink(target)
 

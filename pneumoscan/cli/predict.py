@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -36,7 +36,7 @@ from pneumoscan.cli.summary import Counts, Untaken
 from pneumoscan.formats import Format, printable
 from pneumoscan.ledger import PathSet
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import PICTURES, PathList, Selection, find_files, plain
+from pneumoscan.sources import NOTHING_YET, PICTURES, Selection, find_files, plain, read_list
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -142,7 +142,7 @@ def predict(
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)
-    named, must_wait = _named(paths or [], files_from, null, counts)
+    named = _named(paths or [], files_from, null, counts)
     formats = chosen_formats(output or [STDOUT], format)
     if files_from not in (None, STDIN) and any(same_file(Path(files_from), path) for path in formats):
         misuse(f"{files_from} is the list of what to scan, which would be lost", "-o")
@@ -166,8 +166,9 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        to_do = _to_do((path for path in inputs if not is_own(path)), scanner, outputs, drawing, counts)
-        records = stop.until(_records(scanner, to_do, must_wait, drawing, page))
+        foreign = (path for path in inputs if path == NOTHING_YET or not is_own(path))
+        to_do = _to_do(foreign, scanner, outputs, drawing, counts)
+        records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
@@ -228,12 +229,8 @@ def _selection(
         misuse(f"{shard}: expected K/N with 1 <= K <= N, as in 1/4", "--shard")
 
 
-def _named(
-    paths: list[str], files_from: str | None, null: bool, counts: Counts
-) -> tuple[Iterable[str], Callable[[], bool]]:
-    """The files and folders that are named, and those in the list, which is opened; and whether the next has yet to
-    come.
-    """
+def _named(paths: list[str], files_from: str | None, null: bool, counts: Counts) -> Iterable[str]:
+    """The files and folders that are named, and those in the list, which is opened."""
     if "" in paths:
         misuse("a path is empty", "PATH")
     if files_from is None:
@@ -241,9 +238,8 @@ def _named(
             misuse("name images or directories, or a list of them with --files-from", "PATH")
         if null:
             misuse("goes with --files-from", "--null")
-        return paths, lambda: False
-    listed = PathList(_open_list(files_from), b"\0" if null else b"\n")
-    return chain(paths, _readable(listed, counts)), listed.must_wait
+        return paths
+    return chain(paths, _read_list(_open_list(files_from), null, counts))
 
 
 def _open_list(name: str) -> BinaryIO:
@@ -257,26 +253,22 @@ def _open_list(name: str) -> BinaryIO:
         misuse(f"cannot read {name}: {error.strerror}", "--files-from")
 
 
-def _readable(listed: PathList, counts: Counts) -> Iterator[str]:
+def _read_list(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
     """The paths of a list. One that cannot be read on is told, and ends there; what came before is scanned."""
     try:
-        yield from listed
+        yield from read_list(stream, b"\0" if null else b"\n")
     except (ValueError, OSError) as error:
         complain(f"--files-from: {getattr(error, 'strerror', None) or error}")
         counts.unread = True
 
 
 def _records(
-    scanner: "Scanner",
-    to_do: Iterator[str],
-    must_wait: Callable[[], bool],
-    drawing: Heatmaps | None,
-    page: ScanPage | None,
+    scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None, page: ScanPage | None
 ) -> "Iterator[tuple[Record, Heat | None]]":
     """The records, each with its heatmap where the page wants it and there is one."""
     if drawing is None and (page is None or not page.wants_heat):
-        return ((record, None) for record in scanner.scan(to_do, walk=False, must_wait=must_wait))
-    pictures = scanner.scan_pictures(to_do, walk=False, must_wait=must_wait)
+        return ((record, None) for record in scanner.scan(to_do, walk=False))
+    pictures = scanner.scan_pictures(to_do, walk=False)
     if drawing is not None:
         if not scanner.model.has_heatmap:
             fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
@@ -295,7 +287,9 @@ def _to_do(
     settings = settings_of(scanner)
     with closing(PathSet()) as seen:
         for path in inputs:
-            if seen.add(plain(path)):
+            if path == NOTHING_YET:
+                yield path
+            elif seen.add(plain(path)):
                 done = outputs.done(path, settings)
                 if done and not (drawing and drawing.lacks(path, *done, settings)):
                     counts.done += 1

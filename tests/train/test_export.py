@@ -115,10 +115,12 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
         (1.0, math.floor, 1.0),
     ],
 )
-def test_thresholds_are_shortened_so_that_no_verdict_changes(
+def test_thresholds_are_shortened_so_that_nothing_that_reached_one_falls_below_it(
     probability: float, whole: Callable[[float], int], short: float
 ) -> None:
-    assert shortened(probability, whole) == pytest.approx(short, abs=1e-15)
+    found = shortened(probability, whole)
+    assert found == pytest.approx(short, abs=1e-15)
+    assert found <= probability if whole is math.floor else found >= probability
 
 
 def test_the_file_tells_nothing_of_the_machine_that_made_it(exported: Exported) -> None:
