@@ -196,6 +196,20 @@ class TestAWatch:
         stop(process)
         assert [record["path"] for record in records(output)] == ["in/sub/a.png"]
 
+    @pytest.mark.parametrize("other", ["./in/sub", "in/sub/", "."])
+    def test_of_a_folder_in_another_scans_everything_once(
+        self, watch: Watch, flat: Flat, output: Path, other: str
+    ) -> None:
+        flat("in/sub/a.png", 51)
+        process = watch(other)
+        (first,) = wait_for(output, 1)
+        flat("in/sub/b.png", 204)
+        wait_for(output, 2)
+        time.sleep(1)  # in which the other folder is walked, too
+        stop(process)
+        outer = "./in" if other == "." else "in"
+        assert (first["path"], len(records(output))) == (f"{outer}/sub/a.png", 2)
+
     def test_of_one_folder_under_two_spellings_scans_everything_once(
         self, watch: Watch, flat: Flat, output: Path
     ) -> None:

@@ -30,7 +30,7 @@ from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import SUFFIXES, Format
 from pneumoscan.records import ErrorCode, Status
-from pneumoscan.sources import PICTURES, Selection, plain
+from pneumoscan.sources import PICTURES, Selection
 from pneumoscan.systemd import notify, unit
 from pneumoscan.watch import Folders, State, state_of
 
@@ -112,10 +112,7 @@ def watch(
         )
         outputs.open()
         to_do = _ToDo(scanner, outputs)
-        named: dict[str, str] = {}
-        for directory in directories:  # of two spellings the first
-            named.setdefault(plain(os.path.join(directory, "")), directory)
-        folders = Folders(list(named.values()), selection, settle=settle, poll=poll, events=events)
+        folders = Folders(_spelt_alike(directories), selection, settle=settle, poll=poll, events=events)
         notify("READY=1")
         for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure)):
             counts = Counts()
@@ -133,6 +130,17 @@ def watch(
                 break
         notify("STOPPING=1")
     raise typer.Exit(stop.code if stop.number else Exit.INPUT_ERRORS)
+
+
+def _spelt_alike(directories: list[str]) -> list[str]:
+    """Each folder once, and one that lies in another by the name of that one, so that a file has one name."""
+    named: dict[str, str] = {}
+    for directory in sorted(directories, key=lambda each: len(os.path.abspath(each))):
+        place = os.path.join(os.path.abspath(directory), "")
+        outer = next((other for other in named if place.startswith(other)), None)
+        within = directory if outer is None else os.path.join(named[outer], place[len(outer) :].rstrip(os.sep))
+        named.setdefault(place, within if os.path.samefile(within, directory) else directory)
+    return list(named.values())
 
 
 class _ToDo:
