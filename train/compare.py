@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan import metrics
-from pneumoscan.atomic import replace_with
 from pneumoscan.metrics import Interval
+from train import report
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
@@ -145,10 +145,7 @@ def _log_odds(logits: Logits) -> NDArray[np.floating]:
 def _record(path: Path, name: str, settings: Settings, data: str, folds: int, figures: dict[str, Interval]) -> None:
     content = _recorded(path)
     content[f"{name} ({folds})"] = {"settings": asdict(settings), "data": data, "folds": folds, "figures": figures}
-    try:
-        replace_with(path, (json.dumps(content, indent=1) + "\n").encode())
-    except OSError as error:
-        raise AuditError(f"cannot write {path}: {error.strerror}") from error
+    report.save(content, path)
 
 
 def _recorded(path: Path) -> dict[str, Any]:

@@ -75,12 +75,7 @@ def read_samples(source: Path) -> list[Sample]:
             f"pneumonias without a subtype: {len(unnamed):,}, such as {unnamed[0]}; the network has three classes, "
             f"{', '.join(CLASSES)}: name bacteria or virus in the file's name, or in the column subtype of a CSV"
         )
-    splits = [_split_of(each, source) for each in labelled] if source.is_dir() else _read_splits(source)
-    if source.is_dir() and "" in splits and any(splits):
-        raise DatasetError(
-            f"{labelled[splits.index('')].path} lies in no folder {', '.join(SPLITS)}, as others do: rename its "
-            "folder, or leave the splits out"
-        )
+    splits = _find_splits(labelled, source) if source.is_dir() else _read_splits(source)
     return [_to_sample(each, split, source) for each, split in zip(labelled, splits, strict=True)]
 
 
@@ -89,9 +84,18 @@ def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     return Sample(Path(each.path), _TARGETS[each.subtype], group, split)
 
 
-def _split_of(each: Labelled, source: Path) -> str:
-    folders = Path(each.path).relative_to(source).parts[:-1]
-    return next((part.lower() for part in reversed(folders) if part.lower() in SPLITS), "")
+def _find_splits(labelled: Sequence[Labelled], source: Path) -> list[str]:
+    """The split of each picture in a folder: all have one, or none."""
+    splits = []
+    for each in labelled:
+        folders = Path(each.path).relative_to(source).parts[:-1]
+        splits.append(next((part.lower() for part in reversed(folders) if part.lower() in SPLITS), ""))
+    if "" in splits and any(splits):
+        raise DatasetError(
+            f"{labelled[splits.index('')].path} lies in no folder {', '.join(SPLITS)}, as others do: rename its "
+            "folder, or leave the splits out"
+        )
+    return splits
 
 
 def _read_splits(source: Path) -> list[str]:

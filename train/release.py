@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -91,33 +92,30 @@ def release(
     )
     of_folds = fit_calibration(logits, fit.targets)
     calibration = align_shipped(of_folds, fit)
+    some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
+    read = fit.reader("all")
+    drawn = out.with_name(".curves.partial.png")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
-        read = fit.reader("all")
-        drawn = out.with_name(".curves.partial.png")
-        try:
-            draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
-            card = export(
-                fit.network("all"),
-                read,
-                calibration,
-                fit_gate(read, resize(pixels, size)),
-                fit_limits(sound),
-                figures | gate_figures,
-                resize(pixels[some], size),
-                out,
-                range_images=fit.range_images("all") if int8 else None,
-                name=name or fit.settings.network,
-                version=version,
-                data_sha256=str(fit.identity["data"]),
-                origin=describe(fit.settings.network),
-                source=source,
-                licence=licence,
-            )
-            drawn.replace(out.with_name("curves.png"))
-        finally:
-            drawn.unlink(missing_ok=True)
+        draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
+        card = export(
+            fit.network("all"),
+            read,
+            calibration,
+            fit_gate(read, resize(pixels, size)),
+            fit_limits(sound),
+            figures | gate_figures,
+            resize(pixels[some], size),
+            out,
+            range_images=fit.range_images("all") if int8 else None,
+            name=name or fit.settings.network,
+            version=version,
+            data_sha256=str(fit.identity["data"]),
+            origin=describe(fit.settings.network),
+            source=source,
+            licence=licence,
+        )
+        drawn.replace(out.with_name("curves.png"))
         write_card(
             card,
             fit.settings,
@@ -130,6 +128,9 @@ def release(
         )
     except OSError as error:
         raise ExportError(f"cannot write {error.filename or out}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            drawn.unlink()
     return card, calibration
 
 

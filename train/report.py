@@ -140,6 +140,15 @@ def write_json(
         "candidates": [asdict(each) for each in audits],
         "shortcuts": {name: each._asdict() for name, each in shortcuts.items()},
     }
+    save(content, path)
+
+
+def save(content: dict[str, Any], path: Path) -> None:
+    """Writes JSON whole or not at all, into a folder that need not exist.
+
+    Raises:
+        AuditError: it cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_with(path, (json.dumps(content, indent=1) + "\n").encode())

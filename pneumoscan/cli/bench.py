@@ -131,7 +131,7 @@ def bench(
 
             def watch(turns: Sequence[Any]) -> Iterator[Any]:
                 yield from progress(stop.until(iter(turns)), "scans", quiet=quiet, total=len(turns))
-                _leave_if_stopped(stop)
+                stop.exit_if_any()
 
             result["settings_tried"] = tried = try_settings(task, rounds, watch)
             picture = as_picture(tried, plot.suffix[1:].lower())
@@ -211,13 +211,8 @@ def _measured(task: "Task", rounds: int, stop: StopSignal, quiet: bool) -> "tupl
                 measured[number][name] = found
     except ProcessError as error:
         fail(str(error), Exit.INPUT_ERRORS)
-    _leave_if_stopped(stop)
+    stop.exit_if_any()
     return [without_start(round) for round in measured], failed
-
-
-def _leave_if_stopped(stop: StopSignal) -> None:
-    if stop.number:
-        raise typer.Exit(stop.code)
 
 
 def _write(result: dict[str, Any], save: Path | None, history: Path | None, plot: Path | None, picture: bytes) -> None:

@@ -212,8 +212,7 @@ def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | No
         found = _noting_heat(known, scanner.scan_pictures(paths, walk=False), heat)
     with StopSignal() as stop:
         records = list(progress(stop.until(found), "pictures", quiet=quiet, total=len(known)))
-    if stop.number:  # figures of some of the pictures would pass for those of all
-        raise typer.Exit(stop.code)
+    stop.exit_if_any()  # figures of some of the pictures would pass for those of all
     return records
 
 

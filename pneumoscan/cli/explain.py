@@ -72,8 +72,7 @@ def explain(
             say(_preview(seen))
         if not quiet:
             complain(f"wrote {target}")
-    if stop.number:
-        raise typer.Exit(stop.code)
+    stop.exit_if_any()
     if failed:
         raise typer.Exit(Exit.INPUT_ERRORS)
 

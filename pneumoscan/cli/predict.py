@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -166,8 +166,7 @@ def predict(
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        foreign = (path for path in inputs if path == NOTHING_YET or not is_own(path))
-        to_do = _to_do(foreign, scanner, outputs, drawing, counts)
+        to_do = _to_do(inputs, is_own, scanner, outputs, drawing, counts)
         records = stop.until(_records(scanner, to_do, drawing, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
@@ -201,8 +200,7 @@ def predict(
         records_are = "" if outputs.failed else "; all records are"
         complain(f"{counted(drawing.failed, 'heatmap')} could not be written{records_are}")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
-    if stop.number:
-        raise typer.Exit(stop.code)
+    stop.exit_if_any()
     if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed) or lacks_page:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
@@ -278,6 +276,7 @@ def _records(
 
 def _to_do(
     inputs: Iterator[str],
+    is_own: Callable[[str], bool],
     scanner: "Scanner",
     outputs: Outputs,
     drawing: Heatmaps | None,
@@ -289,7 +288,7 @@ def _to_do(
         for path in inputs:
             if path == NOTHING_YET:
                 yield path
-            elif seen.add(plain(path)):
+            elif not is_own(path) and seen.add(plain(path)):
                 done = outputs.done(path, settings)
                 if done and not (drawing and drawing.lacks(path, *done, settings)):
                     counts.done += 1

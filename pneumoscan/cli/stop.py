@@ -9,6 +9,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Self, TypeVar
 
+import typer
+
 from pneumoscan.cli.exits import Exit
 
 T = TypeVar("T")
@@ -72,6 +74,11 @@ class StopSignal:
             self._waiting = False
         except _Stopped:
             pass
+
+    def exit_if_any(self) -> None:
+        """Ends the command with the code of the signal, if there was one."""
+        if self.number:
+            raise typer.Exit(self.code)
 
     def release(self) -> None:
         """From here on signals do what they did before: end the program at once."""

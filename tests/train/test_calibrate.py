@@ -189,14 +189,12 @@ class TestFigures:
         kinds, targets = np.arange(600) // 3 % 10, np.arange(600) % 3
         lean = np.select([kinds == 0, kinds == 1], [-1.0, -0.02], 1.0) * np.where(targets > 0, 1, -1)
         logits = np.stack([-lean, lean, lean], 1) * 5
-        patients = np.arange(600).astype(str)
+        patients, folds = np.arange(600).astype(str), np.arange(600) // 3 % 4
         views = {"plain": logits, "stressed": logits}
         unfamiliar = {"plain": (kinds == 0) & (np.arange(600) % 2 == 0)}
-        found = out_of_fold_figures(views, targets, np.arange(600) // 3 % 4, patients)
-        flagged = out_of_fold_figures(views, targets, np.arange(600) // 3 % 4, patients, unfamiliar)
-        judged = judge_out_of_fold(
-            logits, fit_calibration_of_folds(views, targets, np.arange(600) // 3 % 4), np.arange(600) // 3 % 4
-        )
+        found = out_of_fold_figures(views, targets, folds, patients)
+        flagged = out_of_fold_figures(views, targets, folds, patients, unfamiliar)
+        judged = judge_out_of_fold(logits, fit_calibration_of_folds(views, targets, folds), folds)
         wrong = judged.verdicts != (targets > 0)
         for figures, more in ((found, False), (flagged, unfamiliar["plain"])):
             review = ~(judged.below | judged.above) | more
