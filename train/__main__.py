@@ -75,6 +75,8 @@ def index(data: Data) -> None:
     typer.echo(f"{len(duplicates)} sets of identical pictures, {sum(map(len, duplicates)):,} files")
     for same in dataset.find_conflicts(samples, duplicates):
         typer.echo("  differently labelled: " + ", ".join(str(sample.path) for sample in same))
+    if doubtful := sum(sample.doubtful for sample in samples):
+        typer.echo(f"{doubtful:,} pneumonias whose label bacterial or viral is in doubt (see train/doubts.py)")
     typer.echo(f"{len(leaks)} groups in more than one split" + (":" if leaks else ""))
     for group, splits in sorted(leaks.items()):
         typer.echo(f"  {group}: {', '.join(sorted(splits))}")
@@ -101,6 +103,12 @@ def fit(
     balance_texture: Annotated[
         bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
     ] = DEFAULTS.balance_texture,
+    doubt_subtypes: Annotated[
+        bool,
+        typer.Option(
+            "--doubt-subtypes", help="Of labels that are in doubt (see doubts) learn only that they are pneumonias."
+        ),
+    ] = DEFAULTS.doubt_subtypes,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = DEFAULTS.seed,
     network: Annotated[
         str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")
@@ -139,6 +147,7 @@ def fit(
         teacher=fingerprint(teacher) if teacher else "",
         detail=detail,
         balance_texture=balance_texture,
+        doubt_subtypes=doubt_subtypes,
         seed=seed,
     )
     samples, pixels = _training_data(data)
@@ -226,6 +235,24 @@ def audit(
     typer.echo(report.to_text(audits, baselines, *counts))
     if json_file:
         report.write_json(audits, baselines, *counts, json_file)
+
+
+@app.command()
+def doubts(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished fits.")],
+    data: Annotated[Path, typer.Option(help="As of fit: a chest_xray folder, or a CSV of path, label, group.")],
+    size: ScanSize = SCAN_SIZE,
+) -> None:
+    """Find runs of pictures, in the order of their numbers, whose kind of pneumonia fits cannot tell. On the CPU."""
+    from train.find_doubts import find_doubts
+
+    found = find_doubts(runs, *_training_data(data), size)
+    typer.echo("runs of labels that agree with these fits, out of fold, as if by chance:")
+    for run, pictures, agreement in found.doubts:
+        typer.echo(f"  {run.kind:8} {run.first:5} to {run.last:5}  {pictures:5,} pictures, {agreement:.2f} agree")
+    typer.echo("AUC, viral against bacterial, out of fold:")
+    for name, figure in found.aucs.items():
+        typer.echo(f"  {name:20} {figure}")
 
 
 @app.command()

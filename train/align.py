@@ -26,9 +26,9 @@ QUANTILES = np.linspace(0.005, 0.995, 100)
 def align_shipped(calibration: Calibration, fit: Fitted) -> Calibration:
     """The calibration of the network on everything, from that of the folds' networks, fitted on out-of-fold logits."""
     some = _spread(np.arange(len(fit.pixels)), PICTURES)
-    for each in np.unique(fit.targets):
-        if (fit.targets[some] == each).sum() < OF_CLASS:
-            some = np.union1d(some, _spread(np.flatnonzero(fit.targets == each), OF_CLASS))
+    for each in np.unique(fit.labels):
+        if (fit.labels[some] == each).sum() < OF_CLASS:
+            some = np.union1d(some, _spread(np.flatnonzero(fit.labels == each), OF_CLASS))
 
     def said(part: str, pictures: NDArray[np.intp]) -> Logits:
         read = fit.reader(part)
@@ -39,8 +39,8 @@ def align_shipped(calibration: Calibration, fit: Fitted) -> Calibration:
     for fold in np.unique(fit.folds):
         trained_on = np.intersect1d(some, fit.trained_on(f"fold{fold}"))
         of_folds.append(said(f"fold{fold}", trained_on))
-        classes.append(np.tile(fit.targets[trained_on], len(FULL)))
-    return align(calibration, of_folds, classes, said("all", some), np.tile(fit.targets[some], len(FULL)))
+        classes.append(np.tile(fit.labels[trained_on], len(FULL)))
+    return align(calibration, of_folds, classes, said("all", some), np.tile(fit.labels[some], len(FULL)))
 
 
 def _spread(positions: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -81,7 +81,7 @@ def align(
 
 
 def _quantiles(calibration: Calibration, logits: Logits, classes: NDArray[np.intp]) -> NDArray[np.floating]:
-    """Of the probability of pneumonia in each class, and of the viral share in each pneumonia."""
+    """Of the probability of pneumonia under each label, and of the viral share under each of pneumonia."""
     ill, viral = calibration.pneumonia(logits), calibration.viral_share(logits)
     return np.stack(
         [np.quantile(ill[classes == each], QUANTILES) for each in np.unique(classes)]

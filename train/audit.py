@@ -106,15 +106,15 @@ def audit(
     pictures = draw(samples, limit)
     few = draw(samples, min(sample, len(pictures)))
     bench = {name: pictures if name in FULL else few for name in stress.STRESSES}
-    targets = np.array([each.target for each in samples])
+    labels = dataset.labels_of(samples)
     groups = np.array([each.group for each in samples])
     ratios = None if sizes is None else sizes[:, 0] / sizes[:, 1]
     if ratios is not None:
         known = pictures[np.isfinite(ratios[pictures])]
-        if len(np.unique(targets[known])) == len(CLASSES):
+        if np.isin(range(len(CLASSES)), labels[known]).all():
             bench[stress.PROPORTIONS] = known
     for target, name in enumerate(CLASSES):
-        if target not in targets[few]:
+        if target not in labels[few]:
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
     place = models.find(candidate)
     if place.is_dir():
@@ -125,12 +125,12 @@ def audit(
         answers, model = ask_model(place, pixels, bench, ratios)
         held_out = False if model.card.data_sha256 == dataset.digest(samples, pixels) else None
         identity = {"name": model.card.name, "version": model.card.version, "sha256": model.sha256}
-    soft = find_soft(pixels[pictures], targets[pictures] > 0)
-    hardest = pictures[soft | (targets[pictures] > 0)]
+    soft = find_soft(pixels[pictures], labels[pictures] > 0)
+    hardest = pictures[soft | (labels[pictures] > 0)]
     if soft.any():
         answers |= {f"{name}, {SOFT_NORMALS}": answers[name].of(hardest) for name in FULL}
-    figures = {name: figures_of(answer, answers["plain"], targets, groups) for name, answer in answers.items()}
-    kept = {name: skill_kept(answers[name], answers["plain"], targets, groups) for name in KEPT}
+    figures = {name: figures_of(answer, answers["plain"], labels, groups) for name, answer in answers.items()}
+    kept = {name: skill_kept(answers[name], answers["plain"], labels, groups) for name in KEPT}
     return Audit(str(candidate), held_out, identity, figures, kept, checks_of(figures))
 
 
@@ -151,17 +151,18 @@ def draw(samples: list[Sample], count: int | None) -> Positions:
 
 
 def figures_of(
-    answers: Answers, plain: Answers, targets: NDArray[np.intp], groups: NDArray[np.str_]
+    answers: Answers, plain: Answers, labels: NDArray[np.intp], groups: NDArray[np.str_]
 ) -> dict[str, Interval]:
     """The figures of a stress (see `Audit`), each with its 95 % interval.
 
     Args:
         answers, plain: under that stress, and of at least the same pictures as they are.
-        targets, groups: [N], classes and patients of all pictures of the data.
+        labels, groups: [N], of all pictures of the data, what they show (see `train.dataset.labels_of`), and patients.
     """
-    truth, who = targets[answers.pictures] > 0, groups[answers.pictures]
+    of_answers, who = labels[answers.pictures], groups[answers.pictures]
+    truth, told = of_answers > 0, np.isin(of_answers, (1, 2))
     before, scores = _same_pictures(plain, answers), answers.scores
-    viral, hint = targets[answers.pictures][truth] == 2, answers.viral[truth]
+    viral, hint = of_answers[told] == 2, answers.viral[told]
     return {
         "auc": metrics.bootstrap(lambda at: metrics.roc_auc(truth[at], scores[at]), who),
         "auc_within": metrics.bootstrap(lambda at: auc_within(truth[at], scores[at], answers.networks[at]), who),
@@ -174,7 +175,7 @@ def figures_of(
         "specificity_at_sensitivity_95": metrics.bootstrap(
             lambda at: specificity_at(SENSITIVITY, truth[at], scores[at]), who
         ),
-        "subtype_auc": metrics.bootstrap(lambda at: metrics.roc_auc(viral[at], hint[at]), who[truth]),
+        "subtype_auc": metrics.bootstrap(lambda at: metrics.roc_auc(viral[at], hint[at]), who[told]),
     }
 
 
@@ -205,12 +206,12 @@ def discrimination_slope(truth: NDArray[np.bool_], scores: NDArray[np.floating])
     return float(scores[truth].mean() - scores[~truth].mean())
 
 
-def skill_kept(answers: Answers, plain: Answers, targets: NDArray[np.intp], groups: NDArray[np.str_]) -> Interval:
+def skill_kept(answers: Answers, plain: Answers, labels: NDArray[np.intp], groups: NDArray[np.str_]) -> Interval:
     """Share of 2 AUC - 1 on plain pictures that a stress leaves on the same ones; arguments as of `figures_of`.
 
     The AUC is `auc_within`.
     """
-    truth, before, scores = targets[answers.pictures] > 0, _same_pictures(plain, answers), answers.scores
+    truth, before, scores = labels[answers.pictures] > 0, _same_pictures(plain, answers), answers.scores
 
     def kept(at: Positions) -> float:
         skill = 2 * auc_within(truth[at], before[at], answers.networks[at]) - 1

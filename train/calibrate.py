@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval, threshold_at
@@ -88,32 +88,34 @@ class Calibration:
         return Judged(scores, verdicts, scores < low, scores > high, named * verdicts)
 
 
-def fit_calibration(logits: Mapping[str, Logits], targets: NDArray[np.intp]) -> Calibration:
-    """Fits everything to the logits [N, 3] of each kind of pictures together, and to class indices [N].
+def fit_calibration(logits: Mapping[str, Logits], labels: NDArray[np.intp]) -> Calibration:
+    """Fits everything to the logits [N, 3] of each kind of pictures together, and to labels [N] (see
+    `train.dataset.labels_of`).
 
     The threshold is the highest with a sensitivity of `SENSITIVITY`. The band comes from class-conditional conformal
     prediction (Vovk, ACML 2012): of each kind, a share of at most 1 - `COVERAGE` of the ill score below its lower end,
     and of the healthy above its upper end. Kinds are scored at different levels: of one, less would be left.
     The threshold for subtypes is the lowest at which either is right in a share of `SUBTYPE_PRECISION` of the
-    pneumonias that it is named for.
+    pneumonias that it is named for, of those whose kind is not in doubt.
     """
-    pooled, classes = np.concatenate(list(logits.values())), np.tile(targets, len(logits))
+    pooled, told = np.concatenate(list(logits.values())), np.tile(labels, len(logits))
 
     def loss(parameters: NDArray[np.floating]) -> float:
         log_temperature, *offsets = parameters
         each = log_softmax(pooled / np.exp(log_temperature) + np.array([0, *offsets]), axis=1)
-        return float(-each[np.arange(len(classes)), classes].mean())
+        each = np.column_stack([each, logsumexp(each[:, 1:], axis=1)])  # of `SOME_PNEUMONIA`
+        return float(-each[np.arange(len(told)), told].mean())
 
     log_temperature, *shifts = minimize(loss, np.zeros(3)).x
     temperature, offsets = float(np.exp(log_temperature)), (0.0, float(shifts[0]), float(shifts[1]))
     scores = 1 - softmax(pooled / temperature + np.array(offsets), axis=1)[:, 0]
-    threshold = threshold_at(SENSITIVITY, scores[classes > 0])
+    threshold = threshold_at(SENSITIVITY, scores[told > 0])
     ends = [threshold]
     for of_kind in np.split(scores, len(logits)):
-        ends += [_lowest(of_kind[targets > 0]), 1 - _lowest(1 - of_kind[targets == 0])]
+        ends += [_lowest(of_kind[labels > 0]), 1 - _lowest(1 - of_kind[labels == 0])]
     fitted = Calibration(temperature, offsets, threshold, (min(ends), max(ends)))
-    detected = (classes > 0) & (scores >= threshold)
-    claimable = _subtype_threshold(fitted.viral_share(pooled[detected]), classes[detected] == 2)
+    detected = np.isin(told, (1, 2)) & (scores >= threshold)
+    claimable = _subtype_threshold(fitted.viral_share(pooled[detected]), told[detected] == 2)
     return replace(fitted, subtype_threshold=claimable)
 
 
@@ -140,14 +142,14 @@ def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -
 
 
 def fit_calibration_of_folds(
-    logits: Mapping[str, Logits], targets: NDArray[np.intp], folds: NDArray[np.integer]
+    logits: Mapping[str, Logits], labels: NDArray[np.intp], folds: NDArray[np.integer]
 ) -> dict[int, Calibration]:
     """For each fold a calibration that never saw it: fitted to all kinds of logits float [N, 3] of the others."""
     calibrations = {}
     for fold in np.unique(folds):
         others = folds != fold
         of_others = {kind: each[others] for kind, each in logits.items()}
-        calibrations[int(fold)] = fit_calibration(of_others, targets[others])
+        calibrations[int(fold)] = fit_calibration(of_others, labels[others])
     return calibrations
 
 
@@ -165,7 +167,7 @@ def judge_out_of_fold(logits: Logits, calibrations: Mapping[int, Calibration], f
 
 def out_of_fold_figures(
     logits: Mapping[str, Logits],
-    targets: NDArray[np.intp],
+    labels: NDArray[np.intp],
     folds: NDArray[np.integer],
     groups: NDArray[np.str_],
     unfamiliar: Mapping[str, NDArray[np.bool_]] = MappingProxyType({}),
@@ -174,7 +176,8 @@ def out_of_fold_figures(
 
     Args:
         logits: float [N, 3] out of fold, under `plain` and `stressed`.
-        targets: class indices [N].
+        labels: [N], what the pictures show (see `train.dataset.labels_of`). Those whose kind is in doubt are in no
+            figure of kinds.
         folds: [N], the fold in which each picture was held out.
         groups: [N], patients.
         unfamiliar: bool [N] by the names in `logits`: what a gate flags or refuses, and a review must thus catch.
@@ -182,8 +185,8 @@ def out_of_fold_figures(
     Returns:
         Figures by name, prefixed with the kind of pictures that they hold for.
     """
-    truth, viral = targets > 0, targets == 2
-    calibrations = fit_calibration_of_folds(logits, targets, folds)
+    truth, told = labels > 0, np.isin(labels, (1, 2))
+    calibrations = fit_calibration_of_folds(logits, labels, folds)
     figures: dict[str, Interval] = {}
     for name, each in logits.items():
         score, verdict, below, above, named = judge_out_of_fold(each, calibrations, folds)
@@ -200,11 +203,11 @@ def out_of_fold_figures(
             f"{name}_calibration_error": of_patients(_of(metrics.calibration_error, truth, score), reflected=True),
             f"{name}_brier": of_patients(_of(metrics.brier, truth, score)),
             f"{name}_subtype_auc": metrics.bootstrap(
-                _of(metrics.roc_auc, viral[truth], subtype[truth]), groups=groups[truth]
+                _of(metrics.roc_auc, labels[told] == 2, subtype[told]), groups=groups[told]
             ),
-            f"{name}_subtype_claimed": _share(named[truth & verdict] > 0),
-            f"{name}_bacterial_precision": _share(targets[named == 1] == 1),
-            f"{name}_viral_precision": _share(targets[named == 2] == 2),
+            f"{name}_subtype_claimed": _share(named[told & verdict] > 0),
+            f"{name}_bacterial_precision": _share(labels[(named == 1) & (told | ~truth)] == 1),
+            f"{name}_viral_precision": _share(labels[(named == 2) & (told | ~truth)] == 2),
             f"{name}_coverage_ill": _share(~below[truth]),
             f"{name}_coverage_healthy": _share(~above[~truth]),
             **{

@@ -67,7 +67,7 @@ def ask_fit(
     logits = held_out_logits(fit, range(fit.settings.folds), bench, ratios)
     pictures = bench["plain"]
     calibrations = fit_calibration_of_folds(
-        {name: logits[name] for name in FULL}, fit.targets[pictures], fit.folds[pictures]
+        {name: logits[name] for name in FULL}, fit.labels[pictures], fit.folds[pictures]
     )
     answers = {}
     for name, pictures in bench.items():

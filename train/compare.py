@@ -104,17 +104,17 @@ def _figures(
     fitted = Fitted(out, settings, samples, pixels, round(settings.size * SCANNED / 32) * 32)
     pictures = np.flatnonzero(fitted.folds < folds)
     logits = held_out_logits(fitted, range(folds), dict.fromkeys(VIEWS, pictures), mirrored=mirrored)
-    return figures_of(logits, fitted.targets[pictures], fitted.groups[pictures], fitted.folds[pictures])
+    return figures_of(logits, fitted.labels[pictures], fitted.groups[pictures], fitted.folds[pictures])
 
 
 def figures_of(
-    logits: dict[str, Logits], targets: NDArray[np.intp], groups: NDArray[np.str_], networks: NDArray[np.integer]
+    logits: dict[str, Logits], labels: NDArray[np.intp], groups: NDArray[np.str_], networks: NDArray[np.integer]
 ) -> dict[str, Interval]:
-    """The figures of `COLUMNS` from logits [N, 3] by view, classes [N], patients [N], and who scored each [N].
+    """The figures of `COLUMNS` from logits [N, 3] by view, labels [N], patients [N], and who scored each [N].
 
     Scores of several networks are compared within each of them only.
     """
-    truth, viral = targets > 0, targets[targets > 0] == 2
+    truth, told = labels > 0, np.isin(labels, (1, 2))
 
     def auc(view: str) -> Interval:
         score = _log_odds(logits[view])
@@ -124,7 +124,7 @@ def figures_of(
         here = [at[networks[at] == network] for network in np.unique(networks[at])]
         return float(np.mean([specificity_at(SENSITIVITY, truth[each], score[each]) for each in here]))
 
-    hint, of_ill = (logits["plain"][:, 2] - logits["plain"][:, 1])[truth], networks[truth]
+    hint, viral, by = (logits["plain"][:, 2] - logits["plain"][:, 1])[told], labels[told] == 2, networks[told]
     return {
         "auc": auc("plain"),
         "stressed_auc": auc("stressed"),
@@ -132,7 +132,7 @@ def figures_of(
         "frame_masked_auc": auc("frame masked"),
         "frame_only_auc": auc("frame only, filled"),
         "no_lungs_auc": auc("lungs removed"),
-        "subtype_auc": metrics.bootstrap(lambda at: auc_within(viral[at], hint[at], of_ill[at]), groups[truth]),
+        "subtype_auc": metrics.bootstrap(lambda at: auc_within(viral[at], hint[at], by[at]), groups[told]),
     }
 
 

@@ -21,6 +21,7 @@ from pneumoscan import decode
 from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD, LabelError, Labelled, read_labels
 from pneumoscan.records import Label, Subtype
+from train.doubts import in_doubt
 from train.errors import DatasetError
 
 SOURCE_SIZE = 224
@@ -28,6 +29,8 @@ SOURCE_SIZE = 224
 SPLITS = ("train", "val", "test")
 COLUMNS = ("path", "label", "subtype", "group", "split")
 """Columns of a CSV that are used."""
+SOME_PNEUMONIA = len(CLASSES)
+"""Label beside the indices into `CLASSES`: a pneumonia of which nobody knows whether bacteria or viruses cause it."""
 _TARGETS = {None: 0, Subtype.BACTERIAL: 1, Subtype.VIRAL: 2}
 
 
@@ -37,15 +40,17 @@ class Sample:
 
     Attributes:
         path: where it lies.
-        target: index into `CLASSES`.
+        target: index into `CLASSES`, by its label.
         group: patient, as far as the name tells; pictures of one group never part.
         split: `train`, `val` or `test` where the data set says so, else empty.
+        doubtful: it is a pneumonia, but which kind its label does not tell (see `train.doubts`).
     """
 
     path: Path
     target: int
     group: str
     split: str = ""
+    doubtful: bool = False
 
 
 def read_samples(source: Path) -> list[Sample]:
@@ -81,7 +86,13 @@ def read_samples(source: Path) -> list[Sample]:
 
 def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     group = _own_group(each.path, source) if each.group == each.path else each.group
-    return Sample(Path(each.path), _TARGETS[each.subtype], group, split)
+    path = Path(each.path)
+    return Sample(path, _TARGETS[each.subtype], group, split, in_doubt(path))
+
+
+def labels_of(samples: Iterable[Sample]) -> NDArray[np.intp]:
+    """What is known of each of N pictures, [N]: the index into `CLASSES`, or `SOME_PNEUMONIA`."""
+    return np.array([SOME_PNEUMONIA if sample.doubtful else sample.target for sample in samples], np.intp)
 
 
 def _find_splits(labelled: Sequence[Labelled], source: Path) -> list[str]:

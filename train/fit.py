@@ -22,9 +22,9 @@ from tqdm import tqdm
 from pneumoscan.ledger import InUseError, Lock
 from pneumoscan.metrics import roc_auc
 from train import saved
-from train.dataset import Sample, assign_folds, resize
+from train.dataset import Sample, assign_folds, labels_of, resize
 from train.errors import FitError
-from train.goals import Teach, make_goals, make_views
+from train.goals import Teach, cross_entropy, make_goals, make_views
 from train.network import Network, predict_logits
 from train.settings import Settings, check_identity, identify
 from train.texture import balance_texture
@@ -138,7 +138,8 @@ def _fit_part(
 
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
-    goals = make_goals(targets, targets[trained_on], settings)
+    labels = torch.from_numpy(labels_of(samples)).to(device) if settings.doubt_subtypes else targets
+    goals = make_goals(labels, labels[trained_on], settings)
     if settings.balance_texture:
         weights = balance_texture(pixels[trained_on], targets[trained_on].cpu().numpy() > 0)
         goals[trained_on] *= torch.from_numpy(weights).to(goals)[:, None]
@@ -164,7 +165,7 @@ def _fit_part(
                 views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator, teach)
                 with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                     logits, _ = network(views)
-                loss = functional.cross_entropy(logits.float(), goal)
+                loss = cross_entropy(logits.float(), goal)
                 scaler.scale(loss).backward()
                 scaler.step(optimizer)
                 scaler.update()

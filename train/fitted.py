@@ -58,9 +58,9 @@ class Fitted:
         return self.identity | {"read": {"size": self.size, "int8": self.int8}}
 
     @cached_property
-    def targets(self) -> NDArray[np.intp]:
-        """Class of each picture, [N]."""
-        return np.array([sample.target for sample in self.samples])
+    def labels(self) -> NDArray[np.intp]:
+        """What each picture shows, [N] (see `train.dataset.labels_of`)."""
+        return dataset.labels_of(self.samples)
 
     @cached_property
     def groups(self) -> NDArray[np.str_]:

@@ -6,29 +6,40 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pneumoscan.card import CLASSES
 from train.augment import augment, change_detail, remove_lungs, swap_frames
+from train.dataset import SOME_PNEUMONIA
 from train.settings import Settings
 
 Teach = Callable[[Tensor, torch.Generator], Tensor]
 """From views float [N, S, S] to class probabilities [N, C]; the generator is for what is drawn at random."""
 
 
-def make_goals(targets: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:
-    """What the network must say of each of N pictures, float [N + 1, C], and last of one that shows nothing.
+def make_goals(labels: Tensor, trained_on: Tensor, settings: Settings) -> Tensor:
+    """What the network must say of each of N pictures, float [N + 1, C + 1], and last of one that shows nothing.
 
-    Rows sum to 1, or to the weight of the class where classes are balanced.
+    Labels int64 [N], and those `trained_on`, are indices into `CLASSES`, or `SOME_PNEUMONIA`, which has the last
+    column: either kind is right. Rows sum to 1, or to the weight of the class where classes are balanced.
     """
-    shares = torch.bincount(trained_on, minlength=len(CLASSES)) / len(trained_on)
-    confusion = torch.eye(len(CLASSES), device=targets.device)
+    shares = torch.bincount(trained_on, minlength=len(CLASSES) + 1) / len(trained_on)
+    confusion = torch.eye(len(CLASSES) + 1, device=labels.device)
     noise = settings.subtype_smoothing
-    confusion[1:, 1:] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
-    confusion = confusion * (1 - settings.label_smoothing) + settings.label_smoothing / len(CLASSES)
+    confusion[1:SOME_PNEUMONIA, 1:SOME_PNEUMONIA] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
+    confusion *= 1 - settings.label_smoothing
+    confusion[:, :SOME_PNEUMONIA] += settings.label_smoothing / len(CLASSES)
     if settings.balance:
-        weights = 0.5 / torch.stack([shares[0], 1 - shares[0], 1 - shares[0]])
+        weights = 0.5 / torch.cat([shares[:1], (1 - shares[:1]).expand(len(CLASSES))])
         shares, confusion = shares * weights, confusion * weights[:, None]
-    return torch.cat([confusion[targets], shares[None]])
+    return torch.cat([confusion[labels], shares[None]])
+
+
+def cross_entropy(logits: Tensor, goals: Tensor) -> Tensor:
+    """Mean cross entropy of logits float [N, C] against goals float [N, C + 1], as of `make_goals`."""
+    said = logits.log_softmax(1)
+    said = torch.cat([said, said[:, 1:].logsumexp(1, keepdim=True)], 1)
+    return -(goals * said).sum(1).mean()
 
 
 def make_views(
@@ -39,7 +50,7 @@ def make_views(
     generator: torch.Generator,
     teach: Teach | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C].
+    """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C + 1].
 
     The teacher sees them before their detail is changed, of which it may know nothing.
     """
@@ -47,8 +58,7 @@ def make_views(
     images = swap_frames(images, settings.foreign_frames, generator)
     views = augment(images, settings.size, generator, settings.crop_area)
     if teach:
-        taught = goals.sum(1, keepdim=True) * teach(views, generator)
-        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
+        goals = teach_illness(goals, teach(views, generator), settings.teacher_share)
     if settings.detail:
         views = change_detail(views, settings.detail, generator)
     goals = torch.where(empty[:, None], nothing, goals)
@@ -60,9 +70,21 @@ def make_views(
     return views, goals
 
 
+def teach_illness(goals: Tensor, said: Tensor, share: float) -> Tensor:
+    """Goals float [N, C + 1] in which a teacher, who said float [N, C], has a share in how likely pneumonia is.
+
+    Which kind it is remains what the label says: teachers may have learned kinds from labels that are in doubt.
+    """
+    weight, ill = goals.sum(1, keepdim=True), goals[:, 1:].sum(1, keepdim=True)
+    unknown = functional.one_hot(torch.full((len(goals),), SOME_PNEUMONIA - 1), SOME_PNEUMONIA).to(goals)
+    kinds = torch.where(ill > 0, goals[:, 1:] / ill.clamp(min=1e-6), unknown)
+    ill = (1 - share) * ill + share * weight * said[:, 1:].sum(1, keepdim=True)
+    return torch.cat([weight - ill, ill * kinds], 1)
+
+
 def cut_mix(views: Tensor, goals: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Views float [N, H, W] that keep about this share of themselves, of 0 to 1, while a rectangle, the same for all,
-    shows what another one has there; and their goals float [N, C], mixed by what they do show.
+    shows what another one has there; and their goals float [N, C + 1], mixed by what they do show.
     """
     foreign = torch.zeros(views.shape[1:], dtype=torch.bool, device=views.device)
     side = math.sqrt(1 - share)

@@ -88,9 +88,9 @@ def release(
     logits, sound, altered = out_of_fold(fit)
     unfamiliar, gate_figures = judge(sound, altered, fit.folds)
     figures = out_of_fold_figures(
-        logits, fit.targets, fit.folds, fit.groups, {kind: unfamiliar[kind] for kind in logits}
+        logits, fit.labels, fit.folds, fit.groups, {kind: unfamiliar[kind] for kind in logits}
     )
-    of_folds = fit_calibration(logits, fit.targets)
+    of_folds = fit_calibration(logits, fit.labels)
     calibration = align_shipped(of_folds, fit)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
     read = fit.reader("all")

@@ -63,7 +63,7 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of",
         "the AUC, against plain on the same pictures. Soft normals: with all pneumonias, but of the normal",
         "pictures only those with detail as weak as theirs. True proportions: the middle square of the original,",
-        "of the pictures whose size is known.",
+        "of the pictures whose size is known. Subtype AUC: without labels that are in doubt.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
@@ -191,7 +191,8 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         "*Discrimination slope*: mean probability of the ill less that of the healthy; an AUC ranks even scores that",
         "are all but equal. *Change*: of the AUC against plain on the same pictures. *Soft normals*: with all",
         "pneumonias, but of the normal pictures only those with detail as weak as theirs. *True proportions*, where",
-        "there are any: the middle square of the original, of the pictures whose size is known.",
+        "there are any: the middle square of the original, of the pictures whose size is known. *Subtype AUC*: without",
+        "labels that are in doubt, where there are any.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " | change |",
         "|---|" + "---|" * (len(COLUMNS) + 1),

@@ -49,8 +49,10 @@ class Settings:
         balance: weigh the classes so that normal and pneumonia count alike.
         detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
         balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
+        doubt_subtypes: learn of the labels that are in doubt only that they are pneumonias (see `train.doubts`).
         network: one of `NETWORKS`.
-        teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
+        teacher_share: share of what a teacher says of the very view in how likely pneumonia is, 0 to 1; the label has
+            the rest, and tells the kind.
         teacher: digests of the teachers (see `train.teacher.fingerprint`), empty for none.
         seed: of folds, order, augmentation and dropout.
     """
@@ -75,6 +77,7 @@ class Settings:
     balance: bool = False
     detail: float = 0.0
     balance_texture: bool = False
+    doubt_subtypes: bool = False
     network: str = "lite0"
     teacher_share: float = 0.0
     teacher: str = ""
@@ -85,15 +88,20 @@ def identify(
     samples: list[Sample], pixels: NDArray[np.uint8], settings: Settings, folds: NDArray[np.int64]
 ) -> dict[str, object]:
     """What a checkpoint must have been made from to be of use: settings, pictures, and who is in which fold."""
-    return {
+    identity: dict[str, object] = {
         "settings": asdict(settings),
         "data": digest(samples, pixels),
         "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
     }
+    if settings.doubt_subtypes:
+        doubtful = sorted(str(sample.path.name) for sample in samples if sample.doubtful)
+        identity["doubts"] = hashlib.sha256("\n".join(doubtful).encode(errors="surrogateescape")).hexdigest()
+    return identity
 
 
 _OTHERS = {
     "data": "was made from other pictures or labels: choose another --run, or go back to the former data",
+    "doubts": "was made when other labels were in doubt: choose another --run",
     "folds": "held out other patients, since patients or the order of pictures have changed: choose another --run, or "
     "go back to the former data",
 }

@@ -73,7 +73,7 @@ class TestTheShippedNetwork:
             pixels=pixels,
             size=32,
             folds=self.FOLDS,
-            targets=self.TARGETS,
+            labels=self.TARGETS,
             reader=reader,
             trained_on=lambda part: np.flatnonzero([f"fold{fold}" != part for fold in self.FOLDS]),
         )

@@ -251,6 +251,13 @@ class TestFigures:
             "subtype_auc": 1,
         }
 
+    def test_of_kinds_leave_out_those_in_doubt(self) -> None:
+        labels = np.array([0, dataset.SOME_PNEUMONIA, 1, 2])
+        answers = self.answers([0.1, 0.6, 0.4, 0.9], viral=[0, 9, 0, 1])
+        found = figures_of(answers, answers, labels, self.groups)
+        assert found["subtype_auc"].value == 1
+        assert found["sensitivity"].value == pytest.approx(2 / 3)
+
     def test_compare_with_plain_on_the_same_pictures(self) -> None:
         plain = self.answers([0.9, 0.2, 0.3, 0.9])
         some = replace(plain, pictures=np.arange(1, 4), scores=np.array([0.5, 0.4, 0.3]), verdicts=np.zeros(3, bool))

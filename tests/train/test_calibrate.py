@@ -12,6 +12,7 @@ from train.calibrate import (
     out_of_fold_figures,
     specificity_at,
 )
+from train.dataset import SOME_PNEUMONIA
 
 
 def simulate(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +44,16 @@ def test_calibrated_probabilities_mean_what_they_say() -> None:
     for low in np.arange(0, 1, 0.2):
         here = (scores >= low) & (scores < low + 0.2)
         assert (targets[here] > 0).mean() == pytest.approx(scores[here].mean(), abs=0.02)
+
+
+def test_temperature_and_offsets_are_found_though_half_of_the_kinds_are_in_doubt_and_wrong() -> None:
+    logits, targets = simulate(20_000, 2.0)
+    doubtful = (targets > 0) & (np.arange(20_000) % 2 == 0)
+    fitted = fitted_to(logits + np.array([0, 1, -2]), np.where(doubtful, SOME_PNEUMONIA, targets))
+    assert fitted.temperature == pytest.approx(2, rel=0.05)
+    assert fitted.offsets == pytest.approx((0, -0.5, 1), abs=0.1)
+    swapped = np.where(doubtful, 3 - targets, targets)
+    assert fitted_to(logits + np.array([0, 1, -2]), swapped).temperature > 2.5  # were they believed
 
 
 def test_the_threshold_is_the_highest_that_keeps_the_sensitivity() -> None:
@@ -172,6 +183,25 @@ class TestFigures:
         found = self.figures(np.eye(3)[seen] * 10, targets)
         assert found["plain_viral_precision"][0] == 1000 / 1100
         assert found["plain_bacterial_precision"][0] == 1
+
+    def test_of_kinds_leave_out_those_in_doubt_and_all_others_count_them(self) -> None:
+        targets = np.arange(600) % 3
+        doubtful = (targets > 0) & (np.arange(600) // 3 % 4 == 0)
+        seen = np.where(doubtful, 3 - targets, targets)  # as the other kind than the label says
+        believed = self.figures(np.eye(3)[seen] * 10, targets)
+        found = self.figures(np.eye(3)[seen] * 10, np.where(doubtful, SOME_PNEUMONIA, targets))
+        assert believed["plain_subtype_auc"][0] < 0.8
+        for name in ("subtype_auc", "bacterial_precision", "viral_precision"):
+            assert found[f"plain_{name}"][0] == 1
+        for name in ("auc", "sensitivity", "accuracy", "coverage_ill"):
+            assert found[f"plain_{name}"][0] == pytest.approx(believed[f"plain_{name}"][0], abs=1e-3)
+
+    def test_count_a_subtype_named_for_a_healthy_picture_as_wrong_where_kinds_are_in_doubt(self) -> None:
+        targets = np.arange(3000) % 3
+        seen = np.where((targets == 0) & (np.arange(3000) % 30 == 0), 2, targets)
+        doubtful = (targets == 2) & (np.arange(3000) % 2 == 0)
+        found = self.figures(np.eye(3)[seen] * 10, np.where(doubtful, SOME_PNEUMONIA, targets))
+        assert found["plain_viral_precision"][0] == 500 / 600
 
     def test_of_a_fold_use_no_calibration_of_its_own(self) -> None:
         """One fold's logits are on another scale: a calibration that saw them would save its sensitivity."""

@@ -8,6 +8,7 @@ import pytest
 
 from train import compare, dataset
 from train.compare import BASE, CANDIDATES, COLUMNS, MIRRORED, figures_of, to_markdown, to_section
+from train.dataset import SOME_PNEUMONIA
 from train.errors import AuditError
 from train.settings import NETWORKS
 
@@ -60,6 +61,16 @@ def test_networks_are_not_compared_with_each_other() -> None:
     figures = figures_of(dict.fromkeys(compare.VIEWS, logits), targets, np.arange(120).astype(str), networks)
     assert set(figures) == set(COLUMNS)
     assert all(figure.value == 1 for figure in figures.values())
+
+
+def test_kinds_in_doubt_are_not_compared() -> None:
+    targets, number = np.tile([0, 1, 2], 40), np.arange(120)
+    doubtful = (targets > 0) & (number % 4 == 0)
+    logits = np.eye(3)[np.where(doubtful, 3 - targets, targets)] * 5
+    for labels, exact in ((targets, False), (np.where(doubtful, SOME_PNEUMONIA, targets), True)):
+        figures = figures_of(dict.fromkeys(compare.VIEWS, logits), labels, number.astype(str), number % 2)
+        assert (figures["subtype_auc"].value == 1) is exact
+        assert figures["auc"].value == 1
 
 
 def test_a_table_has_a_row_for_each_candidate() -> None:

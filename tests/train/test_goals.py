@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from train.dataset import SOME_PNEUMONIA
 from train.fit import BLINDING_RATE, learning_rate_share
-from train.goals import cut_mix, make_goals, make_views
+from train.goals import cross_entropy, cut_mix, make_goals, make_views, teach_illness
 from train.settings import Settings
 
 TARGETS = torch.tensor([0, 1, 1, 2])
@@ -24,18 +25,44 @@ def views(settings: Settings, images: torch.Tensor, seed: int = 0) -> tuple[torc
 
 
 def test_is_its_class_and_of_nothing_how_frequent_each_class_is() -> None:
-    assert goals().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1], [0.25, 0.5, 0.25]]
+    assert goals().tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0.25, 0.5, 0.25, 0]]
+
+
+def test_is_either_kind_of_pneumonia_where_the_label_is_in_doubt() -> None:
+    labels = torch.tensor([0, 1, SOME_PNEUMONIA, 2])
+    found = make_goals(labels, labels, PLAIN)
+    assert found[2].tolist() == [0, 0, 0, 1]
+    assert found[-1].tolist() == [0.25] * 4
+    smoothed = make_goals(labels, labels, replace(PLAIN, label_smoothing=0.3, subtype_smoothing=0.2))
+    assert smoothed[2].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.7])
+
+
+def test_is_learned_where_the_label_is_in_doubt_as_if_kinds_were_one_class() -> None:
+    logits = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.0, -3.0]], requires_grad=True)
+    cross_entropy(logits, torch.tensor([[0.0, 0, 0, 1], [0, 0, 0, 1]])).backward()
+    probabilities = logits.detach().softmax(1)
+    ill = 1 - probabilities[:, 0]
+    normal, kinds = probabilities[:, :1], probabilities[:, 1:]
+    assert torch.allclose(logits.grad, torch.cat([normal, -normal * kinds / ill[:, None]], 1) / 2)
+
+
+def test_is_learned_by_the_usual_cross_entropy_where_no_label_is_in_doubt() -> None:
+    logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    shares = torch.rand(5, 3, generator=torch.Generator().manual_seed(1))
+    padded = torch.nn.functional.pad(shares, (0, 1))
+    expected = torch.nn.functional.cross_entropy(logits, shares)
+    assert float(cross_entropy(logits, padded)) == pytest.approx(float(expected))
 
 
 def test_doubts_subtypes_but_not_whether_it_is_pneumonia_where_subtypes_are_smoothed() -> None:
     found = goals(subtype_smoothing=0.2)
-    assert found[0].tolist() == [1, 0, 0]
-    assert found[1].tolist() == pytest.approx([0, 0.8, 0.2])
-    assert found[3].tolist() == pytest.approx([0, 0.2, 0.8])
+    assert found[0].tolist() == [1, 0, 0, 0]
+    assert found[1].tolist() == pytest.approx([0, 0.8, 0.2, 0])
+    assert found[3].tolist() == pytest.approx([0, 0.2, 0.8, 0])
 
 
 def test_leaves_every_class_a_little_where_labels_are_smoothed() -> None:
-    assert goals(label_smoothing=0.3)[0].tolist() == pytest.approx([0.8, 0.1, 0.1])
+    assert goals(label_smoothing=0.3)[0].tolist() == pytest.approx([0.8, 0.1, 0.1, 0])
 
 
 def test_counts_normal_and_pneumonia_alike_where_classes_are_balanced() -> None:
@@ -46,7 +73,7 @@ def test_counts_normal_and_pneumonia_alike_where_classes_are_balanced() -> None:
 
 def test_is_nothing_where_the_lungs_were_removed() -> None:
     _, found = views(replace(PLAIN, no_lungs=1.0), torch.full((4, 48, 48), 200, dtype=torch.uint8))
-    assert found.tolist() == [[0.25, 0.5, 0.25]] * 4
+    assert found.tolist() == [[0.25, 0.5, 0.25, 0]] * 4
 
 
 def test_is_mixed_as_the_views_are() -> None:
@@ -87,18 +114,26 @@ def test_is_its_own_for_about_the_share_that_is_asked_for_and_cut_off_at_the_edg
 def test_has_the_teachers_word_for_its_share_and_as_much_weight_as_the_label() -> None:
     images = torch.full((4, 48, 48), 200, dtype=torch.uint8)
     said = torch.tensor([[0.5, 0.25, 0.25]]).repeat(4, 1)
-    targets = torch.tensor([[2.0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 0.5]])
+    targets = torch.tensor([[2.0, 0, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0.5, 0]])
     settings = replace(PLAIN, teacher_share=0.8)
     _, found = make_views(
         images,
         targets,
-        torch.ones(3) / 3,
+        torch.ones(4) / 4,
         settings,
         torch.Generator().manual_seed(0),
         lambda views, _: said[: len(views)],
     )
     assert found.sum(1).tolist() == pytest.approx([2, 1, 1, 0.5])
-    assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0.4, 0.4])
+    assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0, 0, 0.8])
+
+
+def test_has_of_the_teacher_how_likely_pneumonia_is_and_of_the_label_which_kind() -> None:
+    """A teacher may have learned kinds from labels that are in doubt."""
+    labels = torch.tensor([0, 1, 2, SOME_PNEUMONIA])
+    each = make_goals(labels, labels, PLAIN)[:-1]
+    found = teach_illness(each, torch.tensor([[0.5, 0.1, 0.4]]).repeat(4, 1), 0.5)
+    assert found.tolist() == [[0.75, 0, 0, 0.25], [0.25, 0.75, 0, 0], [0.25, 0, 0.75, 0], [0.25, 0, 0, 0.75]]
 
 
 def test_comes_from_a_teacher_who_sees_the_view_before_its_detail_is_changed() -> None:
@@ -134,5 +169,6 @@ def test_is_partly_what_the_teacher_says_of_the_view_but_not_where_nothing_is_le
         generator = torch.Generator().manual_seed(0)
         return make_views(images, each[:-1], each[-1], settings, generator, teach)[1].tolist()
 
-    assert taught(replace(PLAIN, teacher_share=0.75)) == [[0.25, 0, 0.75], [0, 0.25, 0.75], [0, 0.25, 0.75], [0, 0, 1]]
-    assert taught(replace(PLAIN, teacher_share=0.75, no_lungs=1.0)) == [[0.25, 0.5, 0.25]] * 4
+    found = taught(replace(PLAIN, teacher_share=0.75))
+    assert found == [[0.25, 0, 0, 0.75], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    assert taught(replace(PLAIN, teacher_share=0.75, no_lungs=1.0)) == [[0.25, 0.5, 0.25, 0]] * 4
