@@ -26,9 +26,9 @@ TEACHER_RECIPE := $(ACCURATE_RECIPE) --detail 0.7 --balance-texture
 
 FAST_RUN ?= runs/fast
 FAST_RECIPE := --network compact --teacher $(ACCURATE_RUN) --teacher $(TEACHER_RUN) --teacher-share 0.6 \
-	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture
+	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture --doubting-epochs 8
 FAST_NAME ?= $(if $(OWN),my-fast,compact)
-FAST_VERSION ?= $(if $(OWN),0.1.0,3.2.1)
+FAST_VERSION ?= $(if $(OWN),0.1.0,3.3.0)
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help

@@ -308,10 +308,13 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     assert options(fit)["--network"] == settings["network"]
     for number in ("size", "epochs", "learning_rate"):
         assert float(options(fit)["--" + number.replace("_", "-")]) == float(settings[number])
-    for number in ("teacher_share", "detail"):  # where the card does not name them they did not exist, and were 0
+    for number in (
+        "teacher_share",
+        "detail",
+        "doubting_epochs",
+    ):  # where the card does not name them they did not exist, and were 0
         assert float(options(fit).get("--" + number.replace("_", "-"), 0)) == float(settings.get(number, 0))
-    for flag in ("balance_texture", "doubt_subtypes"):
-        assert ("--" + flag.replace("_", "-") in fit) == (settings.get(flag) == "True")
+    assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
     assert fit.count("--teacher") == len(list(filter(None, settings.get("teacher", "").split(","))))
 
 

@@ -103,12 +103,9 @@ def fit(
     balance_texture: Annotated[
         bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
     ] = DEFAULTS.balance_texture,
-    doubt_subtypes: Annotated[
-        bool,
-        typer.Option(
-            "--doubt-subtypes", help="Of labels that are in doubt (see doubts) learn only that they are pneumonias."
-        ),
-    ] = DEFAULTS.doubt_subtypes,
+    doubting_epochs: Annotated[
+        int, typer.Option(min=0, help="Last epochs, which unlearn kinds of pneumonia that are in doubt (see doubts).")
+    ] = DEFAULTS.doubting_epochs,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = DEFAULTS.seed,
     network: Annotated[
         str, typer.Option(metavar="|".join(NETWORKS), parser=_network, help="What to train.")
@@ -147,7 +144,7 @@ def fit(
         teacher=fingerprint(teacher) if teacher else "",
         detail=detail,
         balance_texture=balance_texture,
-        doubt_subtypes=doubt_subtypes,
+        doubting_epochs=doubting_epochs,
         seed=seed,
     )
     samples, pixels = _training_data(data)

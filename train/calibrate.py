@@ -22,8 +22,8 @@ SENSITIVITY = 0.96
 """Sensitivity that the threshold keeps."""
 COVERAGE = 0.98
 """Share of each class that must not lie beyond the review band on the wrong side."""
-SUBTYPE_PRECISION = 0.8
-"""Share of the claims of either subtype, of pneumonias, that must agree with the labels, which are themselves noisy."""
+SUBTYPE_PRECISION = 0.9
+"""Share of the claims of either subtype, of pneumonias, that must agree with labels that are not in doubt."""
 TENTHS = tuple(tenth / 10 for tenth in range(10))
 """Lower ends of the ranges of probability whose share of pneumonias is reported."""
 

@@ -68,7 +68,7 @@ are stretched to a square{as_copies}, and scanned at {input_size} x {input_size}
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{doubted}{taught}{quantised}
+frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}{doubted}{quantised}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -185,12 +185,13 @@ DOUBTED = """
 
 Of {doubtful:,} of the pneumonias the labels of kind are in doubt: in the order of their numbers they make up runs whose kinds
 networks tell no better than by chance (see the models' change log). No figure of bacterial and viral counts them{learned}."""
-LEARNED = ", and the\nnetwork learned of them only that they are pneumonias"
+LEARNED = """. In
+{epochs} more epochs the network learned of them only that they are pneumonias, and of teachers only how likely that is"""
 
 TAUGHT = """
 
-The network learned from others (distillation; teachers: {teachers}): how likely pneumonia is, is to {share:.0%} what they say of
-the same view, at no more than {side} pixels a side, else what the label says, which also tells the kind. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
+The network learned from others (distillation; teachers: {teachers}): {share:.0%} of each target is what they say of the same
+view, at no more than {side} pixels a side, the rest its label. Each fold was taught by networks that had not seen its held-out patients either, the shipped network by
 all networks of the same fits; each batch by one of them, drawn at random."""
 
 QUANTISED = """
@@ -229,7 +230,10 @@ def write_card(
         counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
-        doubted=DOUBTED.format(doubtful=doubtful, learned=LEARNED if settings.doubt_subtypes else "")
+        doubted=DOUBTED.format(
+            doubtful=doubtful,
+            learned=LEARNED.format(epochs=settings.doubting_epochs) if settings.doubting_epochs else "",
+        )
         if doubtful
         else "",
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")

@@ -34,6 +34,8 @@ BLINDING: dict[str, Any] = {"foreign_frames": 0.9, "no_lungs": 0.3, "black_lungs
 bare frame in grey, but ranks those in black."""
 BLINDING_RATE = 0.3
 """Learning rate at their beginning, as a share of the peak; half a cosine leads to zero."""
+DOUBTING_RATE = 0.5
+"""The same of the epochs after them, which have more to unlearn."""
 
 
 def parts(folds: int) -> list[str]:
@@ -129,7 +131,7 @@ def _fit_part(
     batches = len(trained_on) // settings.batch_size
     update = averaging(settings.average_decay)
     if settings.average_last:
-        update = averaging_alike(batches * (settings.epochs + settings.blinding_epochs), settings.average_last)
+        update = averaging_alike(batches * settings.all_epochs, settings.average_last)
     average = AveragedModel(network, multi_avg_fn=update, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
@@ -138,31 +140,34 @@ def _fit_part(
 
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
-    labels = torch.from_numpy(labels_of(samples)).to(device) if settings.doubt_subtypes else targets
-    goals = make_goals(labels, labels[trained_on], settings)
+    labels = torch.from_numpy(labels_of(samples)).to(device)
+    goals, doubting_goals = (make_goals(each, each[trained_on], settings) for each in (targets, labels))
     if settings.balance_texture:
         weights = balance_texture(pixels[trained_on], targets[trained_on].cpu().numpy() > 0)
-        goals[trained_on] *= torch.from_numpy(weights).to(goals)[:, None]
+        for each in (goals, doubting_goals):
+            each[trained_on] *= torch.from_numpy(weights).to(each)[:, None]
 
     with SummaryWriter(str(folder), purge_step=begin * batches) as log:
-        for epoch in range(begin, settings.epochs + settings.blinding_epochs):
+        for epoch in range(begin, settings.all_epochs):
             recipe = settings if epoch < settings.epochs else replace(settings, **BLINDING)
+            doubting = epoch >= settings.epochs + settings.blinding_epochs
+            learned = doubting_goals if doubting else goals
             network.train()
             losses = []
             steps = tqdm(
                 _batches(trained_on, settings, epoch),
-                desc=f"{folder.name} {epoch + 1}/{settings.epochs + settings.blinding_epochs}",
+                desc=f"{folder.name} {epoch + 1}/{settings.all_epochs}",
                 total=batches,
                 unit="batch",
                 mininterval=2,
             )
             for step, (batch, generator) in enumerate(steps, start=epoch * batches):
-                rate = settings.learning_rate * learning_rate_share(
-                    step / batches, settings.epochs, settings.blinding_epochs
-                )
+                rate = settings.learning_rate * learning_rate_share(step / batches, settings)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                views, goal = make_views(images[batch], goals[batch], goals[-1], recipe, generator, teach)
+                views, goal = make_views(
+                    images[batch], learned[batch], learned[-1], recipe, generator, teach, doubting=doubting
+                )
                 with torch.autocast(device, torch.float16, enabled=device == "cuda"):
                     logits, _ = network(views)
                 loss = cross_entropy(logits.float(), goal)
@@ -222,13 +227,20 @@ def _batches(trained_on: NDArray[np.intp], settings: Settings, epoch: int) -> It
         yield batch, generator
 
 
-def learning_rate_share(epoch: float, epochs: int, blinding_epochs: int) -> float:
-    """Learning rate as a share of its peak: linear over the first epoch, then half a cosine, then a lower one."""
+def learning_rate_share(epoch: float, settings: Settings) -> float:
+    """Learning rate as a share of its peak: linear over the first epoch, then half a cosine, then two lower ones."""
     if epoch < 1:
         return epoch
-    if epoch >= epochs:
-        return BLINDING_RATE * 0.5 * (1 + math.cos(math.pi * (epoch - epochs) / blinding_epochs))
-    return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / max(1, epochs - 1)))
+    if epoch < settings.epochs:
+        return _half_cosine((epoch - 1) / max(1, settings.epochs - 1))
+    epoch -= settings.epochs
+    if epoch < settings.blinding_epochs:
+        return BLINDING_RATE * _half_cosine(epoch / settings.blinding_epochs)
+    return DOUBTING_RATE * _half_cosine((epoch - settings.blinding_epochs) / settings.doubting_epochs)
+
+
+def _half_cosine(share: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _log_validation(

@@ -49,16 +49,23 @@ def make_views(
     settings: Settings,
     generator: torch.Generator,
     teach: Teach | None = None,
+    *,
+    doubting: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Random views float [N, size, size] of pictures uint8 [N, H, W], and what must be said of each, float [N, C + 1].
 
-    The teacher sees them before their detail is changed, of which it may know nothing.
+    The teacher sees them before their detail is changed, of which it may know nothing. Where it is doubted, it only
+    tells how likely pneumonia is.
     """
     images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
     images = swap_frames(images, settings.foreign_frames, generator)
     views = augment(images, settings.size, generator, settings.crop_area)
     if teach:
-        goals = teach_illness(goals, teach(views, generator), settings.teacher_share)
+        said = teach(views, generator)
+        taught = goals.sum(1, keepdim=True) * functional.pad(said, (0, 1))
+        if doubting:
+            taught = _of_the_kinds_in(goals, taught)
+        goals = (1 - settings.teacher_share) * goals + settings.teacher_share * taught
     if settings.detail:
         views = change_detail(views, settings.detail, generator)
     goals = torch.where(empty[:, None], nothing, goals)
@@ -70,16 +77,13 @@ def make_views(
     return views, goals
 
 
-def teach_illness(goals: Tensor, said: Tensor, share: float) -> Tensor:
-    """Goals float [N, C + 1] in which a teacher, who said float [N, C], has a share in how likely pneumonia is.
-
-    Which kind it is remains what the label says: teachers may have learned kinds from labels that are in doubt.
+def _of_the_kinds_in(goals: Tensor, taught: Tensor) -> Tensor:
+    """What is taught, float [N, C + 1], with as much pneumonia, but of the kinds in the goals; of any where these have
+    none. Teachers may have learned kinds from labels that are in doubt.
     """
-    weight, ill = goals.sum(1, keepdim=True), goals[:, 1:].sum(1, keepdim=True)
-    unknown = functional.one_hot(torch.full((len(goals),), SOME_PNEUMONIA - 1), SOME_PNEUMONIA).to(goals)
-    kinds = torch.where(ill > 0, goals[:, 1:] / ill.clamp(min=1e-6), unknown)
-    ill = (1 - share) * ill + share * weight * said[:, 1:].sum(1, keepdim=True)
-    return torch.cat([weight - ill, ill * kinds], 1)
+    ill = goals[:, 1:].sum(1, keepdim=True)
+    kinds = torch.where(ill > 0, goals[:, 1:] / ill.clamp(min=1e-6), torch.eye(SOME_PNEUMONIA)[-1].to(goals))
+    return torch.cat([taught[:, :1], taught[:, 1:].sum(1, keepdim=True) * kinds], 1)
 
 
 def cut_mix(views: Tensor, goals: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,9 @@ class Settings:
             each class is.
         black_lungs: share of these whose middle is black, and not any grey.
         blinding_epochs: after the others, with `train.fit.BLINDING`.
+        doubting_epochs: after these, in the same way, that unlearn what labels in doubt say of kinds (see
+            `train.doubts`): of these pictures nothing is learned but that they are pneumonias, and of teachers only how
+            likely that is.
         label_smoothing: share of each target that goes to all classes alike.
         subtype_smoothing: share of a pneumonia's target that goes to the other kind: these labels are noisy.
         mixup: parameter of the beta distribution by which pairs of pictures are mixed; 0 for none (Zhang et al., ICLR
@@ -49,10 +52,8 @@ class Settings:
         balance: weigh the classes so that normal and pneumonia count alike.
         detail: largest change of the logarithm of the strength of fine detail (see `train.augment.change_detail`).
         balance_texture: weigh pictures so that texture tells less of the class (see `train.texture`).
-        doubt_subtypes: learn of the labels that are in doubt only that they are pneumonias (see `train.doubts`).
         network: one of `NETWORKS`.
-        teacher_share: share of what a teacher says of the very view in how likely pneumonia is, 0 to 1; the label has
-            the rest, and tells the kind.
+        teacher_share: share of each target that is what a teacher says of the very view, 0 to 1.
         teacher: digests of the teachers (see `train.teacher.fingerprint`), empty for none.
         seed: of folds, order, augmentation and dropout.
     """
@@ -70,6 +71,7 @@ class Settings:
     no_lungs: float = 0.1
     black_lungs: float = 0.0
     blinding_epochs: int = 2
+    doubting_epochs: int = 0
     label_smoothing: float = 0.0
     subtype_smoothing: float = 0.0
     mixup: float = 0.0
@@ -77,11 +79,15 @@ class Settings:
     balance: bool = False
     detail: float = 0.0
     balance_texture: bool = False
-    doubt_subtypes: bool = False
     network: str = "lite0"
     teacher_share: float = 0.0
     teacher: str = ""
     seed: int = 0
+
+    @property
+    def all_epochs(self) -> int:
+        """All passes over the pictures."""
+        return self.epochs + self.blinding_epochs + self.doubting_epochs
 
 
 def identify(
@@ -93,7 +99,7 @@ def identify(
         "data": digest(samples, pixels),
         "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
     }
-    if settings.doubt_subtypes:
+    if settings.doubting_epochs:
         doubtful = sorted(str(sample.path.name) for sample in samples if sample.doubtful)
         identity["doubts"] = hashlib.sha256("\n".join(doubtful).encode(errors="surrogateescape")).hexdigest()
     return identity

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from train.dataset import SOME_PNEUMONIA, Sample, labels_of, read_samples
 from train.doubts import DOUBTFUL, Run, in_doubt
 from train.errors import DatasetError, FitError
 from train.find_doubts import REACH, Doubt, Found, find_doubts, find_runs
-from train.fit import fit
-from train.goals import make_goals
+from train.fit import BLINDING, fit
+from train.goals import Teach, make_views
 from train.settings import Settings, check_identity, identify
 
 
@@ -157,23 +158,45 @@ def in_a_run(samples: list[Sample]) -> list[Sample]:
     return [replace(each, doubtful=each.target > 0 and number % 2 == 0) for number, each in enumerate(samples)]
 
 
-@pytest.mark.parametrize("doubt", [False, True])
-def test_a_fit_learns_kinds_in_doubt_only_where_it_is_not_told_to_doubt_them(
-    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubt: bool
+def test_a_fit_doubts_labels_and_the_kinds_of_teachers_in_its_last_epochs_also_when_it_is_resumed(
+    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = in_a_run(dataset.read_samples(make_dataset(6)))
-    pixels = dataset.load_pixels(samples, 48)
-    learned = []
+    pixels = np.broadcast_to(np.arange(36, dtype=np.uint8)[:, None, None], (36, 48, 48)).copy()  # each its own place
+    settings = Settings(size=32, folds=2, epochs=1, blinding_epochs=1, doubting_epochs=2, network="compact")
+    settings = replace(settings, batch_size=4, teacher_share=0.5, teacher="a", seed=0)
+    seen: list[tuple[list[int], list[int], bool]] = []
+    stop_at = 0
 
-    def noting(labels: torch.Tensor, trained_on: torch.Tensor, settings: Settings) -> torch.Tensor:
-        learned.append(labels.tolist())
-        return make_goals(labels, trained_on, settings)
+    def noting(images: torch.Tensor, goals: torch.Tensor, nothing: Any, recipe: Settings, *rest: Any, doubting: bool):
+        seen.append((images[:, 0, 0].tolist(), goals.argmax(1).tolist(), doubting))
+        assert recipe.foreign_frames == (0.5 if len(seen) <= 4 else BLINDING["foreign_frames"])
+        if len(seen) == stop_at:
+            raise InterruptedError
+        return make_views(images, goals, nothing, recipe, *rest, doubting=doubting)
 
-    monkeypatch.setattr("train.fit.make_goals", noting)
-    settings = Settings(size=32, folds=2, epochs=1, blinding_epochs=0, network="compact", batch_size=4)
-    settings = replace(settings, doubt_subtypes=doubt)
-    fit(samples, pixels, settings, tmp_path / "run", device="cpu", resume=False, only=["fold0"])
-    assert learned == [labels_of(samples).tolist() if doubt else [sample.target for sample in samples]]
+    def teacher(_: str) -> Teach:
+        return lambda views, _: torch.tensor([[0.5, 0.25, 0.25]]).repeat(len(views), 1)
+
+    def fit_in(run: Path, *, resume: bool) -> None:
+        fit(samples, pixels, settings, run, device="cpu", resume=resume, only=["fold0"], teacher=teacher)
+
+    monkeypatch.setattr("train.fit.make_views", noting)
+    fit_in(tmp_path / "whole", resume=False)
+    assert len(seen) == 4 * 4
+    for step, (places, learned, doubting) in enumerate(seen):
+        of_each = [samples[place] for place in places]
+        assert doubting is (step >= 2 * 4)
+        assert learned == (labels_of(of_each).tolist() if doubting else [sample.target for sample in of_each])
+    assert any(SOME_PNEUMONIA in learned for _, learned, _ in seen)
+
+    whole, seen[:], stop_at = list(seen), [], 14  # in the last epoch
+    with pytest.raises(FitError):
+        fit_in(tmp_path / "stopped", resume=False)
+    del seen[12:]
+    stop_at = 0
+    fit_in(tmp_path / "stopped", resume=True)
+    assert seen == whole
 
 
 def test_a_fit_does_not_go_on_when_other_labels_are_in_doubt() -> None:
@@ -183,7 +206,7 @@ def test_a_fit_does_not_go_on_when_other_labels_are_in_doubt() -> None:
     def identities(settings: Settings) -> list[dict[str, object]]:
         return [identify(each, pixels, settings, folds) for each in (samples, in_a_run(samples))]
 
-    before, now = identities(Settings(doubt_subtypes=True))
+    before, now = identities(Settings(doubting_epochs=1))
     with pytest.raises(FitError, match="was made when other labels were in doubt: choose another --run"):
         check_identity(before, now, Path("weights.pt"))
     check_identity(now, now, Path("weights.pt"))

@@ -254,12 +254,14 @@ def card_of(source: str, card: Card, path: Path) -> str:
     return " ".join(path.read_text().split())
 
 
-@pytest.mark.parametrize(("learned", "told"), [(False, "counts them. The"), (True, "counts them, and the network")])
+@pytest.mark.parametrize(
+    ("learned", "told"), [(0, "counts them. 4 patient-wise folds"), (3, "counts them. In 3 more epochs the network")]
+)
 def test_the_card_tells_of_labels_in_doubt_and_whether_they_were_learned(
-    exported: Exported, tmp_path: Path, learned: bool, told: str
+    exported: Exported, tmp_path: Path, learned: int, told: str
 ) -> None:
     doubtful = [replace(sample, doubtful=sample.target == 2) for sample in SAMPLES]
-    settings = Settings(doubt_subtypes=learned, teacher_share=0.5, teacher="ab")
+    settings = Settings(doubting_epochs=learned, teacher_share=0.5, teacher="ab")
     write_card(complete(exported[1]), settings, doubtful, "Drawn.", tmp_path / "CARD.md")
     text = " ".join((tmp_path / "CARD.md").read_text().split())
     assert "Of 2 of the pneumonias the labels of kind are in doubt" in text

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from train.dataset import SOME_PNEUMONIA
-from train.fit import BLINDING_RATE, learning_rate_share
-from train.goals import cross_entropy, cut_mix, make_goals, make_views, teach_illness
+from train.fit import BLINDING_RATE, DOUBTING_RATE, learning_rate_share
+from train.goals import cross_entropy, cut_mix, make_goals, make_views
 from train.settings import Settings
 
 TARGETS = torch.tensor([0, 1, 1, 2])
@@ -125,14 +125,21 @@ def test_has_the_teachers_word_for_its_share_and_as_much_weight_as_the_label() -
         lambda views, _: said[: len(views)],
     )
     assert found.sum(1).tolist() == pytest.approx([2, 1, 1, 0.5])
-    assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0, 0, 0.8])
+    assert found[0].tolist() == pytest.approx([0.2 * 2 + 0.8 * 2 * 0.5, 0.4, 0.4, 0])
 
 
-def test_has_of_the_teacher_how_likely_pneumonia_is_and_of_the_label_which_kind() -> None:
-    """A teacher may have learned kinds from labels that are in doubt."""
+def test_has_only_how_likely_pneumonia_is_from_a_teacher_whose_kinds_are_in_doubt() -> None:
     labels = torch.tensor([0, 1, 2, SOME_PNEUMONIA])
-    each = make_goals(labels, labels, PLAIN)[:-1]
-    found = teach_illness(each, torch.tensor([[0.5, 0.1, 0.4]]).repeat(4, 1), 0.5)
+    each = make_goals(labels, labels, PLAIN)
+    _, found = make_views(
+        torch.full((4, 48, 48), 200, dtype=torch.uint8),
+        each[:-1],
+        each[-1],
+        replace(PLAIN, teacher_share=0.5),
+        torch.Generator().manual_seed(0),
+        lambda views, _: torch.tensor([[0.5, 0.125, 0.375]]).repeat(len(views), 1),
+        doubting=True,
+    )
     assert found.tolist() == [[0.75, 0, 0, 0.25], [0.25, 0.75, 0, 0], [0.25, 0, 0.75, 0], [0.25, 0, 0, 0.75]]
 
 
@@ -152,9 +159,15 @@ def test_comes_from_a_teacher_who_sees_the_view_before_its_detail_is_changed() -
     assert not torch.allclose(changed, alone, atol=1)
 
 
-def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_the_last_epochs() -> None:
-    rates = [learning_rate_share(epoch, 8, 2) for epoch in (0, 0.5, 1, 4.5, 7.999, 8, 9, 10)]
-    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0, BLINDING_RATE, BLINDING_RATE / 2, 0], abs=1e-3)
+def test_is_learned_at_a_rate_that_warms_up_falls_and_starts_once_more_for_either_kind_of_last_epochs() -> None:
+    settings = Settings(epochs=8, blinding_epochs=2, doubting_epochs=4)
+    rates = [learning_rate_share(epoch, settings) for epoch in (0, 0.5, 1, 4.5, 7.999)]
+    assert rates == pytest.approx([0, 0.5, 1, 0.5, 0], abs=1e-3)
+    last = [learning_rate_share(epoch, settings) for epoch in (8, 9, 9.999, 10, 12, 13.999)]
+    assert last[:3] == pytest.approx([BLINDING_RATE, BLINDING_RATE / 2, 0], abs=1e-3)
+    assert last[3:] == pytest.approx([DOUBTING_RATE, DOUBTING_RATE / 2, 0], abs=1e-3)
+    without = replace(settings, doubting_epochs=0)
+    assert [learning_rate_share(epoch, without) for epoch in (0.5, 4.5, 9)] == [rates[1], rates[3], last[1]]
 
 
 def test_is_partly_what_the_teacher_says_of_the_view_but_not_where_nothing_is_left_to_see() -> None:
@@ -170,5 +183,5 @@ def test_is_partly_what_the_teacher_says_of_the_view_but_not_where_nothing_is_le
         return make_views(images, each[:-1], each[-1], settings, generator, teach)[1].tolist()
 
     found = taught(replace(PLAIN, teacher_share=0.75))
-    assert found == [[0.25, 0, 0, 0.75], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+    assert found == [[0.25, 0, 0.75, 0], [0, 0.25, 0.75, 0], [0, 0.25, 0.75, 0], [0, 0, 1, 0]]
     assert taught(replace(PLAIN, teacher_share=0.75, no_lungs=1.0)) == [[0.25, 0.5, 0.25, 0]] * 4
