@@ -184,7 +184,8 @@ Pictures are weighed by the inverse of the probability of their class, given the
 DOUBTED = """
 
 Of {doubtful:,} of the pneumonias the labels of kind are in doubt: in the order of their numbers they make up runs whose kinds
-networks tell no better than by chance (see the models' change log). No figure of bacterial and viral counts them{learned}."""
+networks tell no better than by chance (see the models' change log). No figure of bacterial and viral counts them, which
+flatters these figures a little, since the runs were found by what networks of the same data say{learned}."""
 LEARNED = """. In
 {epochs} more epochs the network learned of them only that they are pneumonias, and of teachers only how likely that is"""
 

@@ -255,7 +255,8 @@ def card_of(source: str, card: Card, path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("learned", "told"), [(0, "counts them. 4 patient-wise folds"), (3, "counts them. In 3 more epochs the network")]
+    ("learned", "told"),
+    [(0, "of the same data say. 4 patient-wise folds"), (3, "of the same data say. In 3 more epochs the network")],
 )
 def test_the_card_tells_of_labels_in_doubt_and_whether_they_were_learned(
     exported: Exported, tmp_path: Path, learned: int, told: str
