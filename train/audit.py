@@ -160,7 +160,7 @@ def figures_of(
         labels, groups: [N], of all pictures of the data, what they show (see `train.dataset.labels_of`), and patients.
     """
     of_answers, who = labels[answers.pictures], groups[answers.pictures]
-    truth, told = of_answers > 0, np.isin(of_answers, (1, 2))
+    truth, told = of_answers > 0, dataset.tells_kind(of_answers)
     before, scores = _same_pictures(plain, answers), answers.scores
     viral, hint = of_answers[told] == 2, answers.viral[told]
     return {

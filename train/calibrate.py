@@ -17,6 +17,7 @@ from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval, threshold_at
+from train.dataset import tells_kind
 
 SENSITIVITY = 0.96
 """Sensitivity that the threshold keeps."""
@@ -114,7 +115,7 @@ def fit_calibration(logits: Mapping[str, Logits], labels: NDArray[np.intp]) -> C
     for of_kind in np.split(scores, len(logits)):
         ends += [_lowest(of_kind[labels > 0]), 1 - _lowest(1 - of_kind[labels == 0])]
     fitted = Calibration(temperature, offsets, threshold, (min(ends), max(ends)))
-    detected = np.isin(told, (1, 2)) & (scores >= threshold)
+    detected = tells_kind(told) & (scores >= threshold)
     claimable = _subtype_threshold(fitted.viral_share(pooled[detected]), told[detected] == 2)
     return replace(fitted, subtype_threshold=claimable)
 
@@ -185,7 +186,7 @@ def out_of_fold_figures(
     Returns:
         Figures by name, prefixed with the kind of pictures that they hold for.
     """
-    truth, told = labels > 0, np.isin(labels, (1, 2))
+    truth, told = labels > 0, tells_kind(labels)
     calibrations = fit_calibration_of_folds(logits, labels, folds)
     figures: dict[str, Interval] = {}
     for name, each in logits.items():

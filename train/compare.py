@@ -20,7 +20,7 @@ from train import report
 from train.audit import SENSITIVITY, auc_within
 from train.calibrate import Logits, specificity_at
 from train.candidates import held_out_logits
-from train.dataset import Sample, digest
+from train.dataset import Sample, digest, tells_kind
 from train.errors import AuditError
 from train.fit import fit
 from train.fitted import Fitted
@@ -114,7 +114,7 @@ def figures_of(
 
     Scores of several networks are compared within each of them only.
     """
-    truth, told = labels > 0, np.isin(labels, (1, 2))
+    truth, told = labels > 0, tells_kind(labels)
 
     def auc(view: str) -> Interval:
         score = _log_odds(logits[view])

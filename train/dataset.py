@@ -95,6 +95,12 @@ def labels_of(samples: Iterable[Sample]) -> NDArray[np.intp]:
     return np.array([SOME_PNEUMONIA if sample.doubtful else sample.target for sample in samples], np.intp)
 
 
+def tells_kind(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether each of N labels, as of `labels_of`, is a pneumonia of known kind."""
+    told: NDArray[np.bool_] = (labels > 0) & (labels != SOME_PNEUMONIA)
+    return told
+
+
 def _find_splits(labelled: Sequence[Labelled], source: Path) -> list[str]:
     """The split of each picture in a folder: all have one, or none."""
     splits = []

@@ -74,7 +74,7 @@ def find_doubts(runs: Sequence[Path], samples: list[Sample], pixels: NDArray[np.
     def auc(some: NDArray[np.bool_]) -> Interval:
         return metrics.bootstrap(lambda at: metrics.roc_auc(labelled[some][at], viral[some][at]), groups[some])
 
-    parts = {"all pneumonias": doubtful | True, "recorded as in doubt": doubtful, "the others": ~doubtful}
+    parts = {"all pneumonias": np.ones_like(doubtful), "recorded as in doubt": doubtful, "the others": ~doubtful}
     return Found(doubts, {name: auc(some) for name, some in parts.items()})
 
 

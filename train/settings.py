@@ -100,7 +100,7 @@ def identify(
         "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
     }
     if settings.doubting_epochs:
-        doubtful = sorted(str(sample.path.name) for sample in samples if sample.doubtful)
+        doubtful = sorted(sample.path.name for sample in samples if sample.doubtful)
         identity["doubts"] = hashlib.sha256("\n".join(doubtful).encode(errors="surrogateescape")).hexdigest()
     return identity
 
