@@ -33,7 +33,8 @@ class Card:
         threshold: probability of pneumonia, 0 to 1, at and above which the label is PNEUMONIA.
         threshold_method: how it was chosen, a sentence.
         review_band: lowest and highest probability between which a person must look; see `review_band_at`.
-        subtype_threshold: share of a pneumonia's probability, 0.5 to 1, that a subtype needs to be claimed.
+        subtype_threshold: share of a pneumonia's probability, 0.5 to 1, that a subtype needs to be claimed; at 1 none
+            ever is.
         outlier_threshold: outlier score above which a picture is rejected; None where the model has no such score.
         unfamiliar_threshold: outlier score above which a person must look, at most `outlier_threshold`; None for never.
         figures: validation figures by name, each a value with the ends of its 95 % interval.

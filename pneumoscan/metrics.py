@@ -33,7 +33,9 @@ class Interval(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """For people, to three digits: `value (low to high)`."""
+        """For people, to three digits: `value (low to high)`, or `none` where it is not a number."""
+        if isnan(self.value):
+            return "none"
         return f"{self.value:.3f} ({'no interval' if isnan(self.low) else f'{self.low:.3f} to {self.high:.3f}'})"
 
 

@@ -64,7 +64,9 @@ def verdict(new: Callable[..., Record], score: Score, card: Card, threshold: flo
 
 
 def _subtype(bacterial: float, viral: float, threshold: float) -> Subtype | None:
-    """The likelier kind of a pneumonia, or None where its share of the two probabilities is below `threshold`."""
-    if max(bacterial, viral) < threshold * (bacterial + viral):
+    """The likelier kind of a pneumonia, or None where its share of the two probabilities is below `threshold`, or that
+    is 1: of a model that cannot tell.
+    """
+    if threshold == 1 or max(bacterial, viral) < threshold * (bacterial + viral):
         return None
     return Subtype.BACTERIAL if bacterial >= viral else Subtype.VIRAL

@@ -84,6 +84,7 @@ def test_wilson_without_trials_says_nothing() -> None:
 
 def test_a_figure_is_written_with_its_interval() -> None:
     assert str(metrics.Interval(0.98765, 0.9, 1)) == "0.988 (0.900 to 1.000)"
+    assert str(metrics.Interval(float("nan"), 0, 1)) == "none"
 
 
 def test_sensitivity_specificity_and_accuracy_count_what_they_say() -> None:

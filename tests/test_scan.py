@@ -2,7 +2,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from pneumoscan import Scanner, decode
 from pneumoscan.model import Model, Prediction
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from pneumoscan.sources import NOTHING_YET
+from pneumoscan.verdict import Score, verdict
 from tests.tiny_model import SIZE, write_model
 
 Flat = Callable[[str, int], Path]
@@ -59,6 +62,15 @@ class TestARecord:
         model = write_model(tmp_path / "m.onnx", subtype_threshold=threshold)
         (record,) = scan(model, flat("a.png", 204))  # three quarters of it are bacterial
         assert (record.label, record.subtype) == (Label.PNEUMONIA, subtype)
+
+    def test_claims_no_subtype_however_sure_it_is_where_its_threshold_is_1(self, tiny_model: Path) -> None:
+        sure = Score(np.array([0.0, 1.0, 0.0], np.float32), None, None)
+        card = Model(tiny_model, "cpu").card
+        made = {
+            threshold: verdict(SimpleNamespace, sure, replace(card, subtype_threshold=threshold), 0.5)
+            for threshold in (0.99, 1.0)
+        }
+        assert {threshold: record.subtype for threshold, record in made.items()} == {0.99: Subtype.BACTERIAL, 1.0: None}
 
     @pytest.mark.parametrize(("brightness", "review"), [(101, False), (102, True), (153, True), (154, False)])
     def test_asks_for_a_review_inside_the_band_ends_included(

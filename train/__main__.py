@@ -10,8 +10,8 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD
+from pneumoscan.metrics import Interval
 from train import dataset
 from train.dataset import Sample
 from train.errors import AuditError, DatasetError, ExportError, TrainError
@@ -64,10 +64,11 @@ def index(data: Data) -> None:
     merged = dataset.merge_groups(samples, duplicates)
     leaks = dataset.find_leaks(merged)
 
-    typer.echo(f"{'split':8} {'class':10} {'pictures':>8} {'groups':>8}")
+    width = max(len(dataset.LABELS[sample.target]) for sample in samples) + 1
+    typer.echo(f"{'split':8} {'class':{width}} {'pictures':>8} {'groups':>8}")
     for (split, target), count in sorted(Counter((sample.split, sample.target) for sample in samples).items()):
         groups = {sample.group for sample in samples if (sample.split, sample.target) == (split, target)}
-        typer.echo(f"{split or '-':8} {CLASSES[target]:10} {count:8,} {len(groups):8,}")
+        typer.echo(f"{split or '-':8} {dataset.LABELS[target]:{width}} {count:8,} {len(groups):8,}")
     typer.echo(
         f"{len({sample.group for sample in samples}):,} groups; {len({s.group for s in merged}):,} when those "
         "that share a picture are one"
@@ -324,8 +325,8 @@ def export(
         audit=audit_json,
         comparison=compare_json,
     )
-    for key, (value, low, high) in card.figures.items():
-        typer.echo(f"{key:40} {value:.4f}  [{low:.4f}, {high:.4f}]")
+    for key, figure in card.figures.items():
+        typer.echo(f"{key:40} {Interval(*figure)}")
     typer.echo(f"temperature {calibration.temperature:.3f}, offsets {calibration.offsets}")
     typer.echo(f"threshold {card.threshold}, review band {card.review_band}")
     typer.echo(f"outlier threshold {card.outlier_threshold}, unfamiliar threshold {card.unfamiliar_threshold}")
@@ -374,6 +375,13 @@ def _tell_doubts(samples: list[Sample], data: Path) -> None:
         _warn(
             f"{len(unknown):,} of {len(samples):,} pictures have no known patient and count as patients of their own: "
             "then pictures of one patient may part, which flatters figures; a CSV names patients in its column group"
+        )
+    ill = [sample for sample in samples if sample.target]
+    if unnamed := sum(sample.target == dataset.SOME_PNEUMONIA for sample in ill):
+        _warn(
+            f"{unnamed:,} of {len(ill):,} pneumonias are neither bacterial nor viral by name or subtype: no more is "
+            "learned of them than that they are pneumonias"
+            + (", and the model will name no subtype" if unnamed == len(ill) else "")
         )
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan import metrics, models
-from pneumoscan.card import CLASSES
 from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.calibrate import specificity_at
@@ -111,10 +110,10 @@ def audit(
     ratios = None if sizes is None else sizes[:, 0] / sizes[:, 1]
     if ratios is not None:
         known = pictures[np.isfinite(ratios[pictures])]
-        if np.isin(range(len(CLASSES)), labels[known]).all():
+        if all(members[known].any() for members in dataset.classes_told(labels).values()):
             bench[stress.PROPORTIONS] = known
-    for target, name in enumerate(CLASSES):
-        if target not in labels[few]:
+    for name, members in dataset.classes_told(labels).items():
+        if not members[few].any():
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
     place = models.find(candidate)
     if place.is_dir():

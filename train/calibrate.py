@@ -56,7 +56,7 @@ class Calibration:
         temperature, offsets: divide the logits, then shift each class (Guo et al., ICML 2017). The first class stays.
         threshold: probability of pneumonia at and above which the label is PNEUMONIA.
         review_band: lowest and highest probability between which a person must look.
-        subtype_threshold: share of the probability of pneumonia that a subtype needs to be claimed.
+        subtype_threshold: share of the probability of pneumonia that a subtype needs to be claimed; at 1 none is.
     """
 
     temperature: float
@@ -86,7 +86,8 @@ class Calibration:
         scores, viral = self.pneumonia(logits), self.viral_share(logits)
         verdicts, (low, high) = scores >= self.threshold, self.review_band
         named = np.select([viral >= self.subtype_threshold, 1 - viral >= self.subtype_threshold], [2, 1], 0)
-        return Judged(scores, verdicts, scores < low, scores > high, named * verdicts)
+        claimed = verdicts & (self.subtype_threshold < 1)
+        return Judged(scores, verdicts, scores < low, scores > high, named * claimed)
 
 
 def fit_calibration(logits: Mapping[str, Logits], labels: NDArray[np.intp]) -> Calibration:
@@ -129,13 +130,14 @@ def _lowest(scores: NDArray[np.floating]) -> float:
 
 
 def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -> float:
-    """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim; 1 where there is none.
+    """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim; 1 where there is none, or
+    nothing to find it by.
 
     Args:
         shares: [N], viral shares of pneumonias.
         viral: bool [N], what they are labelled.
     """
-    for threshold in np.arange(50, 100) / 100:
+    for threshold in np.arange(50, 100) / 100 if len(viral) else ():
         claims = (shares >= threshold, viral), (1 - shares >= threshold, ~viral)
         if all(right[claimed].mean() >= SUBTYPE_PRECISION for claimed, right in claims if claimed.any()):
             return float(threshold)

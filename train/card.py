@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import asdict
-from math import exp, isnan
+from math import exp
 from pathlib import Path
 
 from pneumoscan.atomic import replace_with
@@ -10,7 +10,7 @@ from pneumoscan.card import CLASSES, Card
 from pneumoscan.metrics import Interval
 from train import alter, augment, gate, stress
 from train.calibrate import COVERAGE, SUBTYPE_PRECISION, TENTHS
-from train.dataset import Sample
+from train.dataset import LABELS, Sample
 from train.fit import BLINDING
 from train.fitted import RANGE_PICTURES
 from train.network import describe
@@ -90,9 +90,7 @@ The probabilities presume the share of pneumonia in the training data, {prevalen
 - Review band **{band_low} to {band_high}**: at least {coverage:.0%} of the pneumonias lie in or above it, and as many of the normal
   pictures in or below it, of plain and of stressed out-of-fold pictures each (class-conditional conformal prediction, of
   pictures, though those of a patient are alike).
-- A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
-  {subtype_precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
-  Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one.
+{subtypes}
 
 ## Figures
 
@@ -181,6 +179,14 @@ BALANCED = """
 
 Pictures are weighed by the inverse of the probability of their class, given their texture: {rare} count more."""
 
+SUBTYPES = """\
+- A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
+  {precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
+  Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one."""
+NO_SUBTYPES = """\
+- No subtype is ever named, and of the probabilities of the two kinds only the sum means something: no label tells a kind, or
+  at no share of that sum would {precision:.0%} of either kind agree with their labels."""
+
 DOUBTED = """
 
 Of {doubtful:,} of the pneumonias the labels of kind are in doubt: in the order of their numbers they make up runs whose kinds
@@ -219,7 +225,7 @@ def write_card(
     `train.report.to_markdown` and `train.compare.to_section`), or nothing. The card shows `curves.png` beside it (see `train.curves`).
     """
     words = OF_KERMANY if source == KERMANY else OF_OTHERS
-    counts = Counter(CLASSES[sample.target] for sample in samples)
+    counts = Counter(LABELS[sample.target] for sample in samples)
     doubtful = sum(sample.doubtful for sample in samples)
     text = TEMPLATE.format(
         **asdict(card),
@@ -228,7 +234,7 @@ def write_card(
         audit=f"{audit}\n" if audit else "",
         pictures=len(samples),
         groups=len({sample.group for sample in samples}),
-        counts=", ".join(f"{counts[name]:,} {name}" for name in CLASSES),
+        counts=", ".join(f"{counts[name]:,} {name}" for name in LABELS if name in CLASSES or counts[name]),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
         doubted=DOUBTED.format(
@@ -250,7 +256,9 @@ def write_card(
         band_low=card.review_band[0],
         band_high=card.review_band[1],
         coverage=COVERAGE,
-        subtype_precision=SUBTYPE_PRECISION,
+        subtypes=(SUBTYPES if card.subtype_threshold < 1 else NO_SUBTYPES).format(
+            subtype_threshold=card.subtype_threshold, precision=SUBTYPE_PRECISION
+        ),
         candidates=f"\n{candidates}" if candidates else "",
         foreign_frames=settings.foreign_frames,
         no_lungs=settings.no_lungs,
@@ -297,5 +305,4 @@ def _row(card: Card, key: str, title: str) -> str:
 
 
 def _cell(card: Card, key: str) -> str:
-    figure = Interval(*card.figures[key])
-    return "none" if isnan(figure.value) else str(figure)
+    return str(Interval(*card.figures[key]))

@@ -31,7 +31,9 @@ COLUMNS = ("path", "label", "subtype", "group", "split")
 """Columns of a CSV that are used."""
 SOME_PNEUMONIA = len(CLASSES)
 """Label beside the indices into `CLASSES`: a pneumonia of which nobody knows whether bacteria or viruses cause it."""
-_TARGETS = {None: 0, Subtype.BACTERIAL: 1, Subtype.VIRAL: 2}
+LABELS = (*CLASSES, "pneumonia of unknown kind")
+"""Names of all labels."""
+_KINDS = {None: SOME_PNEUMONIA, Subtype.BACTERIAL: 1, Subtype.VIRAL: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Sample:
 
     Attributes:
         path: where it lies.
-        target: index into `CLASSES`, by its label.
+        target: index into `CLASSES`, or `SOME_PNEUMONIA`, by its label.
         group: patient, as far as the name tells; pictures of one group never part.
         split: `train`, `val` or `test` where the data set says so, else empty.
         doubtful: it is a pneumonia, but which kind its label does not tell (see `train.doubts`).
@@ -56,7 +58,7 @@ class Sample:
 def read_samples(source: Path) -> list[Sample]:
     """Reads a `chest_xray` folder or a CSV as `pneumoscan.labels.read_labels` does, and which split each picture is of.
 
-    Every picture needs a label, and every pneumonia a subtype. In a folder, the split is the nearest folder above a
+    Every picture needs a label. In a folder, the split is the nearest folder above a
     picture, below the named one, that is called train, val or test, of all pictures or of none; in a CSV it is the
     column `split`, if there is one.
     A picture whose patient is not known is a patient of its own.
@@ -74,12 +76,6 @@ def read_samples(source: Path) -> list[Sample]:
         )
     if not labelled:
         raise DatasetError(f"{source}: no {'JPEG or PNG pictures found' if source.is_dir() else 'rows'}")
-    unnamed = [each.path for each in labelled if each.label is Label.PNEUMONIA and each.subtype is None]
-    if unnamed:
-        raise DatasetError(
-            f"pneumonias without a subtype: {len(unnamed):,}, such as {unnamed[0]}; the network has three classes, "
-            f"{', '.join(CLASSES)}: name bacteria or virus in the file's name, or in the column subtype of a CSV"
-        )
     splits = _find_splits(labelled, source) if source.is_dir() else _read_splits(source)
     return [_to_sample(each, split, source) for each, split in zip(labelled, splits, strict=True)]
 
@@ -87,7 +83,8 @@ def read_samples(source: Path) -> list[Sample]:
 def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     group = _own_group(each.path, source) if each.group == each.path else each.group
     path = Path(each.path)
-    return Sample(path, _TARGETS[each.subtype], group, split, in_doubt(path))
+    target = 0 if each.label is Label.NORMAL else _KINDS[each.subtype]
+    return Sample(path, target, group, split, in_doubt(path))
 
 
 def labels_of(samples: Iterable[Sample]) -> NDArray[np.intp]:
@@ -99,6 +96,16 @@ def tells_kind(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether each of N labels, as of `labels_of`, is a pneumonia of known kind."""
     told: NDArray[np.bool_] = (labels > 0) & (labels != SOME_PNEUMONIA)
     return told
+
+
+def classes_told(labels: NDArray[np.integer]) -> dict[str, NDArray[np.bool_]]:
+    """The classes that N labels tell apart, by name, with which of them are of each, bool [N].
+
+    They are `CLASSES`, or normal and pneumonia where no label tells a kind.
+    """
+    if tells_kind(labels).any():
+        return {name: labels == target for target, name in enumerate(CLASSES)}
+    return {CLASSES[0]: labels == 0, "pneumonia": labels > 0}
 
 
 def _find_splits(labelled: Sequence[Labelled], source: Path) -> list[str]:
@@ -200,7 +207,12 @@ def find_duplicates(pixels: Iterable[NDArray[np.uint8]]) -> list[list[int]]:
 def find_conflicts(samples: Sequence[Sample], duplicates: Iterable[Sequence[int]]) -> list[list[Sample]]:
     """The identical pictures that are labelled differently, as lists of two and more."""
     same = [[samples[position] for position in positions] for positions in duplicates]
-    return [each for each in same if len({sample.target for sample in each}) > 1]
+    return [each for each in same if _contradict({sample.target for sample in each})]
+
+
+def _contradict(targets: set[int]) -> bool:
+    """Whether these cannot be said of one picture. Either kind may be said of what another calls a pneumonia."""
+    return len(targets) > 1 and (0 in targets or len(targets - {SOME_PNEUMONIA}) > 1)
 
 
 def merge_groups(samples: Sequence[Sample], duplicates: Iterable[Sequence[int]]) -> list[Sample]:
@@ -230,19 +242,22 @@ def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np
     """Fold of each sample, int64 [N] from 0 to `count` - 1: whole groups, classes in equal shares.
 
     Raises:
-        DatasetError: a fold would have no picture of some class, to be measured on or for the others to learn from.
+        DatasetError: a fold would have no picture of some class (see `classes_told`), to be measured on or for the
+            others to learn from.
     """
-    for target, name in enumerate(CLASSES):
-        patients = len({sample.group for sample in samples if sample.target == target})
+    classes = classes_told(np.array([sample.target for sample in samples]))
+    groups = np.array([sample.group for sample in samples])
+    for name, members in classes.items():
+        patients = len(np.unique(groups[members]))
         if patients < count:
+            unnamed = "" if name in (CLASSES[0], "pneumonia") else "; or name the kind of no pneumonia"
             raise DatasetError(
                 f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more; "
-                "fewer folds need fewer (--folds of fit)"
+                f"fewer folds need fewer (--folds of fit){unnamed}"
             )
     folds = deal_groups(samples, count, seed)
-    targets = np.array([sample.target for sample in samples])
-    for target, name in enumerate(CLASSES):
-        if len(np.unique(folds[targets == target])) < count:
+    for name, members in classes.items():
+        if len(np.unique(folds[members])) < count:
             raise DatasetError(
                 f"too few patients have {name} pictures: not each of {count} folds could get one; "
                 "use fewer (--folds of fit)"

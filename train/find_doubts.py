@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from pneumoscan import metrics
 from pneumoscan.metrics import Interval
 from train.candidates import held_out_logits
-from train.dataset import Sample
+from train.dataset import Sample, tells_kind
 from train.doubts import Run, read_name
 from train.errors import DatasetError
 from train.fitted import open_fit
@@ -58,7 +58,7 @@ def find_doubts(runs: Sequence[Path], samples: list[Sample], pixels: NDArray[np.
         DatasetError: as of `find_runs`.
         FitError: a fit is not finished, or was made from other pictures.
     """
-    ill = np.flatnonzero([sample.target > 0 for sample in samples])
+    ill = np.flatnonzero(tells_kind(np.array([sample.target for sample in samples])))
     said = []
     for run in runs:
         fit = open_fit(run, samples, pixels, size, int8=True)
@@ -92,7 +92,8 @@ def find_runs(paths: Sequence[PurePath], viral: NDArray[np.floating]) -> list[Do
     Raises:
         DatasetError: not both kinds have such names.
     """
-    kinds, numbers = (np.array(each) for each in zip(*map(read_name, paths), strict=True))
+    names = [read_name(path) for path in paths]
+    kinds, numbers = np.array([kind for kind, _ in names]), np.array([number for _, number in names])
     named = kinds != ""
     if set(kinds[named]) != set(KINDS):
         raise DatasetError("no pictures of both kinds with names such as person1_virus_7.jpeg, which tell their order")

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -22,7 +21,7 @@ from tqdm import tqdm
 from pneumoscan.ledger import InUseError, Lock
 from pneumoscan.metrics import roc_auc
 from train import saved
-from train.dataset import Sample, assign_folds, labels_of, resize
+from train.dataset import LABELS, Sample, assign_folds, labels_of, resize
 from train.errors import FitError
 from train.goals import Teach, cross_entropy, make_goals, make_views
 from train.network import Network, predict_logits
@@ -255,7 +254,8 @@ def _log_validation(
     logits = torch.from_numpy(predict_logits(average, resize(pixels[held_out], size)))
     truth = targets[held_out].cpu()
     ill = 1 - logits.softmax(1)[:, 0]
-    log.add_scalar("loss/validation", functional.cross_entropy(logits, truth).item(), step)
+    goal = torch.eye(len(LABELS))[truth]
+    log.add_scalar("loss/validation", cross_entropy(logits, goal).item(), step)
     log.add_scalar("auc/validation", roc_auc((truth > 0).numpy(), ill.double().numpy()), step)
 
 

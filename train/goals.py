@@ -21,7 +21,8 @@ def make_goals(labels: Tensor, trained_on: Tensor, settings: Settings) -> Tensor
     """What the network must say of each of N pictures, float [N + 1, C + 1], and last of one that shows nothing.
 
     Labels int64 [N], and those `trained_on`, are indices into `CLASSES`, or `SOME_PNEUMONIA`, which has the last
-    column: either kind is right. Rows sum to 1, or to the weight of the class where classes are balanced.
+    column: either kind is right. Where no label tells a kind, both are said to be as likely, so that networks do not
+    name one by chance. Rows sum to 1, or to the weight of the class where classes are balanced.
     """
     shares = torch.bincount(trained_on, minlength=len(CLASSES) + 1) / len(trained_on)
     confusion = torch.eye(len(CLASSES) + 1, device=labels.device)
@@ -29,6 +30,10 @@ def make_goals(labels: Tensor, trained_on: Tensor, settings: Settings) -> Tensor
     confusion[1:SOME_PNEUMONIA, 1:SOME_PNEUMONIA] = torch.tensor([[1 - noise, noise], [noise, 1 - noise]])
     confusion *= 1 - settings.label_smoothing
     confusion[:, :SOME_PNEUMONIA] += settings.label_smoothing / len(CLASSES)
+    if not shares[1:SOME_PNEUMONIA].any():
+        either = torch.eye(len(CLASSES) + 1, device=labels.device)
+        either[SOME_PNEUMONIA] = torch.tensor([0, 0.5, 0.5, 0])
+        shares, confusion = shares @ either, confusion @ either
     if settings.balance:
         weights = 0.5 / torch.cat([shares[:1], (1 - shares[:1]).expand(len(CLASSES))])
         shares, confusion = shares * weights, confusion * weights[:, None]

@@ -109,6 +109,16 @@ def test_no_subtype_is_claimed_by_a_model_that_cannot_tell() -> None:
     assert fitted_to(logits, targets).subtype_threshold > 0.9
 
 
+def test_no_subtype_is_claimed_where_no_label_tells_a_kind_however_sure_the_network_is() -> None:
+    logits, targets = simulate(6000, 3.0)
+    fitted = fitted_to(logits, np.where(targets > 0, SOME_PNEUMONIA, 0))
+    assert fitted.subtype_threshold == 1
+    sure = np.array([[-9.0, -99.0, 99.0], [-9.0, 99.0, -99.0]])
+    assert fitted.viral_share(sure).tolist() == [1, pytest.approx(0)]
+    judged = fitted.judge(sure)
+    assert (judged.verdicts.tolist(), judged.subtypes.tolist()) == ([True, True], [0, 0])
+
+
 def test_probabilities_sum_to_one() -> None:
     calibration = Calibration(2.0, (0.0, 1.0, -1.0), 0.5, (0.4, 0.6))
     assert calibration.probabilities(np.eye(3)).sum(1) == pytest.approx(np.ones(3))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pneumoscan.labels import read_labels
 from train import dataset
 from train.__main__ import _training_data, app
-from train.dataset import Sample
+from train.dataset import SOME_PNEUMONIA, Sample
 from train.errors import DatasetError
 
 
@@ -52,6 +52,11 @@ class TestReadingAFolder:
         assert sorted(sample.split for sample in dataset.read_samples(tmp_path / "a")) == ["test", "val"]
         assert [sample.split for sample in dataset.read_samples(tmp_path / "b")] == [""]
 
+    def test_takes_a_pneumonia_whose_name_tells_no_kind_for_one_of_unknown_kind(self, tmp_path: Path) -> None:
+        place(tmp_path, "NORMAL/virus.jpeg", "PNEUMONIA/virus.jpeg", "PNEUMONIA/x.jpeg")
+        found = {str(each.path.relative_to(tmp_path)): each.target for each in dataset.read_samples(tmp_path)}
+        assert found == {"NORMAL/virus.jpeg": 0, "PNEUMONIA/virus.jpeg": 2, "PNEUMONIA/x.jpeg": SOME_PNEUMONIA}
+
     def test_looks_for_the_split_no_further_up_than_the_folder_that_is_named(self, tmp_path: Path) -> None:
         place(tmp_path / "test" / "mine", "NORMAL/IM-1-1.jpeg")
         assert [sample.split for sample in dataset.read_samples(tmp_path / "test" / "mine")] == [""]
@@ -67,10 +72,6 @@ class TestReadingAFolder:
         ("name", "message"),
         [
             ("train/x.jpeg", "has no label, neither by a folder NORMAL or PNEUMONIA"),
-            (
-                "train/PNEUMONIA/x.jpeg",
-                "pneumonias without a subtype: 1, such as .*x.jpeg; the network has three classes",
-            ),
             ("train/NORMAL/x.txt", "no JPEG or PNG pictures found"),
         ],
     )
@@ -99,6 +100,11 @@ class TestReadingACsv:
             Sample(tmp_path / "c.png", 1, str(tmp_path / "c.png"), ""),
         ]
 
+    def test_takes_a_pneumonia_whose_subtype_is_blank_for_one_of_unknown_kind(self, tmp_path: Path) -> None:
+        text = "path,label,subtype\na.png,pneumonia,\nb.png,pneumonia,viral\nc.png,normal,\n"
+        samples = self.read(tmp_path, text)
+        assert [sample.target for sample in samples] == [SOME_PNEUMONIA, 2, 0]
+
     def test_takes_the_split_from_a_column_with_blanks_around_its_name(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, "path,label, split\na.png,normal,train\nb.png,normal,test\n")
         assert [sample.split for sample in samples] == ["train", "test"]
@@ -117,8 +123,6 @@ class TestReadingACsv:
         [
             ("file,label\nx,NORMAL\n", "needs the columns path and label"),
             ("path,label\nx,NORMAL\ny,healthy\n", "line 3: label 'healthy' is none of"),
-            ("path,label\nx,PNEUMONIA\n", r"without a subtype: 1, such as .*x; .* in the column subtype of a CSV"),
-            ("path,label\nx,pneumonia\ny,viral\nz,pneumonia\n", r"without a subtype: 2, such as .*x; "),
             ("path,group,label\nx,p1\n", "x: has no label"),
             ("path,label,split\nx,normal,train\ny,normal,dev\n", "line 3: split 'dev' is none of train, val, test"),
             ("path,label,split\nx,normal,Training\n", "line 2: split 'Training' is none of"),
@@ -192,6 +196,15 @@ class TestDoubtsAboutData:
         first = f"{tmp_path / '0.png'}, {tmp_path / '1.png'}"
         assert f"2 sets of identical pictures are labelled differently, the first: {first}; python -m train" in told
 
+    def test_tell_how_many_pneumonias_are_of_unknown_kind(self, tmp_path: Path) -> None:
+        rows = "path,label,group\n0.png,normal,p0\n1.png,pneumonia,p1\n2.png,viral,p2\n"
+        told = self.told(tmp_path, rows, 10, 20, 30)
+        assert "1 of 2 pneumonias are neither bacterial nor viral by name or subtype: no more is learned" in told
+        assert "will name no subtype" not in told
+        told = self.told(tmp_path, rows.replace("viral", "pneumonia"), 10, 20, 30)
+        assert "2 of 2 pneumonias" in told
+        assert "and the model will name no subtype" in told
+
     def test_are_none_about_data_that_is_in_order(self, tmp_path: Path) -> None:
         assert self.told(tmp_path, "path,label,group,split\n0.png,normal,p0,train\n", 10) == ""
 
@@ -256,6 +269,33 @@ def test_a_class_of_fewer_patients_than_folds_is_told(patients: tuple[int, ...],
         match=f"too few patients have {name} pictures: {min(patients)}; 4 folds need 4 .* \\(--folds of fit\\)",
     ):
         dataset.assign_folds(samples, 4, seed=0)
+
+
+def test_kinds_are_in_every_fold_where_some_labels_tell_them() -> None:
+    kinds = ((0, 8), (1, 4), (2, 3), (SOME_PNEUMONIA, 8))
+    samples = [sample(f"{target}-{number}", target) for target, count in kinds for number in range(count)]
+    with pytest.raises(DatasetError, match=r"have viral pictures: 3; 4 folds .*; or name the kind of no pneumonia"):
+        dataset.assign_folds(samples, 4, seed=0)
+
+
+def test_pneumonias_are_in_every_fold_where_no_label_tells_a_kind() -> None:
+    kinds = ((0, 8), (SOME_PNEUMONIA, 4))
+    samples = [sample(f"{target}-{number}", target) for target, count in kinds for number in range(count)]
+    folds = dataset.assign_folds(samples, 4, seed=0)
+    assert sorted(folds[8:]) == [0, 1, 2, 3]
+    with pytest.raises(DatasetError, match=r"have pneumonia pictures: 3; 4 folds need 4 .* \(--folds of fit\)$"):
+        dataset.assign_folds(samples[:-1], 4, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("targets", "contradict"),
+    [((0, SOME_PNEUMONIA), True), ((1, 2), True), ((1, 2, SOME_PNEUMONIA), True), ((1, SOME_PNEUMONIA), False)],
+)
+def test_labels_of_a_picture_contradict_each_other_unless_one_only_tells_more(
+    targets: tuple[int, ...], contradict: bool
+) -> None:
+    samples = [sample("a", target) for target in targets]
+    assert dataset.find_conflicts(samples, [list(range(len(samples)))]) == ([samples] if contradict else [])
 
 
 def test_a_class_that_cannot_be_dealt_to_every_fold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

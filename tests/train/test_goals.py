@@ -37,6 +37,15 @@ def test_is_either_kind_of_pneumonia_where_the_label_is_in_doubt() -> None:
     assert smoothed[2].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.7])
 
 
+def test_is_both_kinds_of_pneumonia_alike_where_no_label_tells_one() -> None:
+    labels = torch.tensor([0, SOME_PNEUMONIA, SOME_PNEUMONIA, SOME_PNEUMONIA])
+    expected = [[1, 0, 0, 0], *[[0, 0.5, 0.5, 0]] * 3, [0.25, 0.375, 0.375, 0]]
+    assert make_goals(labels, labels, PLAIN).tolist() == expected
+    balanced = make_goals(labels, labels, replace(PLAIN, balance=True))
+    assert balanced[1].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 0])
+    assert balanced[-1].tolist() == pytest.approx([0.5, 0.25, 0.25, 0])
+
+
 def test_is_learned_where_the_label_is_in_doubt_as_if_kinds_were_one_class() -> None:
     logits = torch.tensor([[0.5, -1.0, 2.0], [1.0, 0.0, -3.0]], requires_grad=True)
     cross_entropy(logits, torch.tensor([[0.0, 0, 0, 1], [0, 0, 0, 1]])).backward()

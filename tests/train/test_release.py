@@ -37,6 +37,10 @@ def data(make_dataset: Callable[[int], Path]) -> Path:
 
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> Path:
+    return fit_at_random(data, tmp_path / "run")
+
+
+def fit_at_random(data: Path, run: Path) -> Path:
     """A fit of two folds with random weights."""
     samples = dataset.read_samples(data)
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
@@ -45,11 +49,11 @@ def run(data: Path, tmp_path: Path) -> Path:
     identity = identify(samples, pixels, settings, dataset.assign_folds(samples, 2, 0))
     torch.manual_seed(0)
     for part in ("fold0", "fold1", "all"):
-        with SummaryWriter(str(tmp_path / "run" / part)) as log:
+        with SummaryWriter(str(run / part)) as log:
             log.add_scalar("loss/train", 1.0, 0)
         weights = Network(32, pretrained=False, network="compact").state_dict()
-        torch.save({"weights": weights, **identity}, tmp_path / "run" / part / "weights.pt")
-    return tmp_path / "run"
+        torch.save({"weights": weights, **identity}, run / part / "weights.pt")
+    return run
 
 
 def train(*arguments: object) -> str:
@@ -107,6 +111,27 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     before, after = (Model(path, "cpu") for path in (float32, out))
     assert 0 < np.abs(before.predict(images).probabilities - after.predict(images).probabilities).max() < 0.1
     assert before.card.figures != after.card.figures
+
+
+def test_a_model_of_pneumonias_of_unknown_kind_names_no_subtype(data: Path, tmp_path: Path) -> None:
+    table = tmp_path / "mine.csv"
+    label = {0: "normal", 1: "pneumonia", 2: "pneumonia"}
+    rows = (f"{each.path},{label[each.target]},{each.group}\n" for each in dataset.read_samples(data))
+    table.write_text("path,label,group\n" + "".join(rows))
+    run = fit_at_random(table, tmp_path / "mine")
+    audit = run / "audit.json"
+    shown = train("audit", run, "--data", table, "--size", 32, "--json", audit)
+    assert "nan" not in shown
+    train("export", table, "--run", run, "--size", 32, "--audit", audit, "--version", "0.1.0")
+    card = Model(run / "model.onnx", "cpu").card
+    assert card.subtype_threshold == 1
+    assert np.isnan(card.figures["plain_subtype_auc"][0])
+    assert 0 < card.figures["plain_auc"][0] < 1
+    text = " ".join((run / "CARD.md").read_text().split())
+    assert "(40 normal, 0 bacterial, 0 viral, 80 pneumonia of unknown kind)" in text
+    assert "- No subtype is ever named" in text
+    assert "| AUC, viral against bacterial, of the pneumonias | none | none |" in text
+    assert "A subtype is named where" not in text
 
 
 def test_a_file_has_the_calibration_that_was_aligned_and_limits_of_all_kinds(
