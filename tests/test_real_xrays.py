@@ -14,7 +14,7 @@ from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
 from pneumoscan.model import Model, Prediction
 
-MOST_WRONG = {"accurate": 1, "fast": 3}
+MOST_WRONG = {"accurate": 0, "fast": 3}
 """Of the 16 demo pictures; the README says so."""
 LEAST_AGREEMENT = {"accurate": (0.97, 0.025), "fast": (0.98, 0.02)}
 """Share of the originals with the label of their small copy, and mean difference in probability."""

@@ -123,6 +123,12 @@ def fit(
             min=0, max=1, show_default=str(TEACHER_SHARE), help="How much the teachers count; the label has the rest."
         ),
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="A finished fit of the same recipe without --doubting-epochs, to save its time."
+        ),
+    ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="cuda trains with mixed precision.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a fit that was stopped.")] = False,
 ) -> None:
@@ -133,6 +139,8 @@ def fit(
 
     if teacher_share is not None and not teacher:
         raise typer.BadParameter("--teacher-share needs a --teacher")
+    if after and not doubting_epochs:
+        raise typer.BadParameter("--after needs --doubting-epochs, which are all that it leaves to do")
     share = TEACHER_SHARE if teacher_share is None else teacher_share
     settings = Settings(
         size=size,
@@ -157,6 +165,7 @@ def fit(
         device=best_device() if device == "auto" else device,
         resume=resume,
         teacher=load_teachers(teacher, samples, pixels, settings) if teacher else None,
+        after=after,
     )
     place, pictures = (shlex.quote(str(path)) for path in (run, data))
     typer.echo(

@@ -193,7 +193,9 @@ Of {doubtful:,} of the pneumonias the labels of kind are in doubt: in the order 
 networks tell no better than by chance (see the models' change log). No figure of bacterial and viral counts them, which
 flatters these figures a little, since the runs were found by what networks of the same data say{learned}."""
 LEARNED = """. In
-{epochs} more epochs the network learned of them only that they are pneumonias, and of teachers only how likely that is"""
+{epochs} more epochs the network learned of them only that they are pneumonias{taught}. The loss of
+held-out patients counts all labels, and so it rises there"""
+OF_TEACHERS = ", and of teachers only how likely that is"
 
 TAUGHT = """
 
@@ -239,7 +241,11 @@ def write_card(
         network=describe(settings.network),
         doubted=DOUBTED.format(
             doubtful=doubtful,
-            learned=LEARNED.format(epochs=settings.doubting_epochs) if settings.doubting_epochs else "",
+            learned=LEARNED.format(
+                epochs=settings.doubting_epochs, taught=OF_TEACHERS if settings.teacher_share else ""
+            )
+            if settings.doubting_epochs
+            else "",
         )
         if doubtful
         else "",

@@ -14,7 +14,7 @@ SMOOTHED = 10
 """Logged steps over which the training loss is averaged."""
 PANELS = {
     "loss/train": "loss, training views",
-    "loss/validation": "loss, held-out patients",
+    "loss/validation": "loss, held-out patients, all labels",
     "auc/validation": "AUC, held-out patients",
     "learning_rate": "learning rate",
 }

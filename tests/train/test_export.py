@@ -267,6 +267,10 @@ def test_the_card_tells_of_labels_in_doubt_and_whether_they_were_learned(
     text = " ".join((tmp_path / "CARD.md").read_text().split())
     assert "Of 2 of the pneumonias the labels of kind are in doubt" in text
     assert told in text
+    assert ("of teachers only how likely that is" in text) == ("it rises there" in text) == (learned > 0)
+    if learned:
+        write_card(complete(exported[1]), replace(settings, teacher_share=0), doubtful, "Drawn.", tmp_path / "CARD.md")
+        assert "only that they are pneumonias. The loss" in " ".join((tmp_path / "CARD.md").read_text().split())
     assert "in doubt: in the order" not in card_of("Drawn.", exported[1], tmp_path / "CARD.md")
 
 

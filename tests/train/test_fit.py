@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from pneumoscan.ledger import Lock
 from train import dataset, saved
 from train.__main__ import app
+from train.curves import read_curves
 from train.dataset import Sample
 from train.errors import DatasetError, FitError
 from train.fit import BLINDING, _load_checkpoint, averaging, averaging_alike, fit, parts
@@ -179,6 +180,58 @@ def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
     for part in parts(2):
         whole, after = weights(tmp_path / "whole", part), weights(killed, part)
         assert all(torch.equal(whole[key], after[key]) for key in whole), part
+
+
+class TestAFitAfterAnother:
+    """Only its doubting epochs are left to do."""
+
+    ALL = replace(SETTINGS, epochs=1, blinding_epochs=1, doubting_epochs=1)
+    FORMER = replace(ALL, doubting_epochs=0)
+
+    def test_ends_in_the_weights_and_curves_of_one_that_did_all(
+        self, make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        samples, pixels = read(make_dataset(4))
+        fit(samples, pixels, self.ALL, tmp_path / "whole", device="cpu", resume=False)
+        fit(samples, pixels, self.FORMER, tmp_path / "former", device="cpu", resume=False)
+        files = {path: path.read_bytes() for path in (tmp_path / "former").rglob("*") if path.is_file()}
+        epochs = []
+        monkeypatch.setattr("train.fit.make_views", lambda *rest, **how: epochs.append(how) or make_views(*rest, **how))
+        fit(samples, pixels, self.ALL, tmp_path / "after", device="cpu", resume=False, after=tmp_path / "former")
+        assert {each["doubting"] for each in epochs} == {True}
+        assert {path: path.read_bytes() for path in (tmp_path / "former").rglob("*") if path.is_file()} == files
+        for part in parts(2):
+            whole, after = weights(tmp_path / "whole", part), weights(tmp_path / "after", part)
+            assert all(torch.equal(whole[key], after[key]) for key in whole), part
+            curves, of_both = (read_curves(tmp_path / run / part) for run in ("whole", "after"))
+            assert {name: each.tolist() for name, each in curves.items()} == {
+                name: each.tolist() for name, each in of_both.items()
+            }
+
+    def test_wants_that_finished_with_the_same_recipe(
+        self, make_dataset: Callable[[int], Path], tmp_path: Path
+    ) -> None:
+        samples, pixels = read(make_dataset(4))
+        former, run = tmp_path / "former", tmp_path / "run"
+
+        def go_on(settings: Settings) -> None:
+            fit(samples, pixels, settings, run, device="cpu", resume=True, after=former)
+
+        with pytest.raises(FitError, match="former/fold0 is not finished: run or resume that fit first"):
+            go_on(self.ALL)
+        fit(samples, pixels, self.FORMER, former, device="cpu", resume=False)
+        with pytest.raises(FitError, match=r"former/.*was made with other settings \(detail: 0.0 instead of 0.5\)"):
+            go_on(replace(self.ALL, detail=0.5))
+        checkpoint = torch.load(former / "fold0" / "checkpoint.pt", weights_only=True)
+        torch.save({**checkpoint, "epoch": 1}, former / "fold0" / "checkpoint.pt")
+        with pytest.raises(FitError, match="former/fold0 is not finished"):
+            go_on(self.ALL)
+        assert not list(run.rglob("weights.pt"))
+
+    def test_has_epochs_left_to_do(self, tmp_path: Path) -> None:
+        told = CliRunner().invoke(app, ["fit", str(tmp_path), "--after", str(tmp_path)])
+        assert told.exit_code == 2
+        assert "--after needs --doubting-epochs" in told.stderr
 
 
 def test_a_finished_fit_stays_byte_for_byte_when_it_is_resumed(
