@@ -34,7 +34,7 @@ FAST_VERSION ?= $(if $(OWN),0.1.0,3.3.0)
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-train browser bench bench-files lint model accurate fast teachers indexed has-data compare clean
+.PHONY: help demo test test-train browser bench bench-files lint model accurate fast teacher texture indexed has-data compare clean
 .NOTPARALLEL: # fast learns from the others, and one fit takes all cores
 
 help: ## Show this list
@@ -70,22 +70,24 @@ lint: .venv/dev ## Check style and types
 	$(BIN)/mypy
 
 # Memory that PyTorch frees is kept for the next step: returning it to the system costs a third of the time on Linux.
-accurate fast teachers compare: export MALLOC_MMAP_MAX_ = 0
-accurate fast teachers compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184
+accurate fast teacher texture compare: export MALLOC_MMAP_MAX_ = 0
+accurate fast teacher texture compare: export MALLOC_TRIM_THRESHOLD_ = 17179869184
 model: accurate fast ## Regenerate both models: make model DATA=path/to/chest_xray (goes on where it stopped)
 
 accurate: RUN = $(ACCURATE_RUN)
 accurate: RECIPE = $(ACCURATE_RECIPE)
 accurate: EXPORT = $(ACCURATE_EXPORT)
-accurate: teachers ## Regenerate the model accurate, which is the first teacher taught on
+accurate: teacher ## Regenerate the model accurate, which is the first teacher taught on
 
 fast: RUN = $(FAST_RUN)
 fast: RECIPE = $(FAST_RECIPE)
 fast: EXPORT = $(FAST_EXPORT)
-fast: teachers ## Regenerate the model fast, which learns from both teachers
+fast: teacher texture ## Regenerate the model fast, which learns from both teachers
 
-teachers: indexed ## Fit the networks that both models begin with or learn from
+teacher: indexed ## Fit the first teacher
 	$(BIN)/python -m train fit "$(DATA)" --run $(TEACHER_RUN) $(TEACHER_RECIPE) --resume
+
+texture: indexed ## Fit the second teacher, which goes less by texture
 	$(BIN)/python -m train fit "$(DATA)" --run $(TEXTURE_RUN) $(TEXTURE_RECIPE) --resume
 
 accurate fast:

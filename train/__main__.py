@@ -388,8 +388,8 @@ def _tell_doubts(samples: list[Sample], data: Path) -> None:
     ill = [sample for sample in samples if sample.target]
     if unnamed := sum(sample.target == dataset.SOME_PNEUMONIA for sample in ill):
         _warn(
-            f"{unnamed:,} of {len(ill):,} pneumonias are neither bacterial nor viral by name or subtype: no more is "
-            "learned of them than that they are pneumonias"
+            f"{unnamed:,} of {len(ill):,} pneumonias are neither bacterial nor viral by name or subtype: their "
+            "labels teach only that they are pneumonias"
             + (", and the model will name no subtype" if unnamed == len(ill) else "")
         )
 

@@ -65,8 +65,10 @@ def align(
         of_folds, classes_of_folds: by fold, logits [M, 3] of pictures that its network was trained on, and classes [M].
         shipped, classes: the same of the shipped network, [K, 3] and [K].
     """
+    told = sorted(set(classes).intersection(*classes_of_folds))  # few pictures of a class may all lie in one fold
     goal = np.mean(
-        [_quantiles(calibration, logits, each) for logits, each in zip(of_folds, classes_of_folds, strict=True)], axis=0
+        [_quantiles(calibration, logits, each, told) for logits, each in zip(of_folds, classes_of_folds, strict=True)],
+        axis=0,
     )
 
     def candidate(parameters: NDArray[np.floating]) -> Calibration:
@@ -74,16 +76,18 @@ def align(
         return replace(calibration, temperature=float(np.exp(log_temperature)), offsets=(0.0, bacterial, viral))
 
     def distance(parameters: NDArray[np.floating]) -> float:
-        return float(np.square(_quantiles(candidate(parameters), shipped, classes) - goal).sum())
+        return float(np.square(_quantiles(candidate(parameters), shipped, classes, told) - goal).sum())
 
     start = np.array([np.log(calibration.temperature), *calibration.offsets[1:]])
     return candidate(minimize(distance, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-9}).x)
 
 
-def _quantiles(calibration: Calibration, logits: Logits, classes: NDArray[np.intp]) -> NDArray[np.floating]:
-    """Of the probability of pneumonia under each label, and of the viral share under each of pneumonia."""
+def _quantiles(
+    calibration: Calibration, logits: Logits, classes: NDArray[np.intp], told: Sequence[int]
+) -> NDArray[np.floating]:
+    """Of the probability of pneumonia under each label that is told, and of the viral share under each of pneumonia."""
     ill, viral = calibration.pneumonia(logits), calibration.viral_share(logits)
     return np.stack(
-        [np.quantile(ill[classes == each], QUANTILES) for each in np.unique(classes)]
-        + [np.quantile(viral[classes == each], QUANTILES) for each in np.unique(classes[classes > 0])]
+        [np.quantile(ill[classes == each], QUANTILES) for each in told]
+        + [np.quantile(viral[classes == each], QUANTILES) for each in told if each > 0]
     )

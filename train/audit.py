@@ -110,9 +110,9 @@ def audit(
     ratios = None if sizes is None else sizes[:, 0] / sizes[:, 1]
     if ratios is not None:
         known = pictures[np.isfinite(ratios[pictures])]
-        if all(members[known].any() for members in dataset.classes_told(labels).values()):
+        if (labels[known] > 0).any() and (labels[known] == 0).any():
             bench[stress.PROPORTIONS] = known
-    for name, members in dataset.classes_told(labels).items():
+    for name, members in (("normal", labels == 0), ("pneumonia", labels > 0)):
         if not members[few].any():
             raise AuditError(f"no picture is {name} among the {len(few)} that are audited")
     place = models.find(candidate)

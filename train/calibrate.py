@@ -25,6 +25,8 @@ COVERAGE = 0.98
 """Share of each class that must not lie beyond the review band on the wrong side."""
 SUBTYPE_PRECISION = 0.9
 """Share of the claims of either subtype, of pneumonias, that must agree with labels that are not in doubt."""
+FEWEST_OF_KIND = 50
+"""So many found pneumonias of either kind, plain and stressed, are needed to find where subtypes can be named."""
 TENTHS = tuple(tenth / 10 for tenth in range(10))
 """Lower ends of the ranges of probability whose share of pneumonias is reported."""
 
@@ -131,13 +133,15 @@ def _lowest(scores: NDArray[np.floating]) -> float:
 
 def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -> float:
     """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim; 1 where there is none, or
-    nothing to find it by.
+    too little to find it by.
 
     Args:
         shares: [N], viral shares of pneumonias.
         viral: bool [N], what they are labelled.
     """
-    for threshold in np.arange(50, 100) / 100 if len(viral) else ():
+    if min(viral.sum(), (~viral).sum()) < FEWEST_OF_KIND:
+        return 1.0
+    for threshold in np.arange(50, 100) / 100:
         claims = (shares >= threshold, viral), (1 - shares >= threshold, ~viral)
         if all(right[claimed].mean() >= SUBTYPE_PRECISION for claimed, right in claims if claimed.any()):
             return float(threshold)

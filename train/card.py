@@ -195,6 +195,9 @@ flatters these figures a little, since the runs were found by what networks of t
 LEARNED = """. In
 {epochs} more epochs the network learned of them only that they are pneumonias{taught}. The loss of
 held-out patients counts all labels, and so it rises there"""
+MORE = """
+
+{epochs} more epochs followed at a higher rate, with the same shares of foreign frames and of pictures without lungs."""
 OF_TEACHERS = ", and of teachers only how likely that is"
 
 TAUGHT = """
@@ -248,6 +251,8 @@ def write_card(
             else "",
         )
         if doubtful
+        else MORE.format(epochs=settings.doubting_epochs)
+        if settings.doubting_epochs
         else "",
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
         + (BALANCED.format(**words) if settings.balance_texture else ""),

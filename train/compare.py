@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +161,11 @@ def _recorded(path: Path) -> dict[str, Any]:
 
 
 def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """A table of candidates and their figures, each a value with the ends of its interval."""
-    lines = ["| | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---|" * len(COLUMNS)]
+    """A table of candidates and their figures, each a value with the ends of its interval, but those that all lack."""
+    told = [key for key in COLUMNS if not all(isnan(figures[key][0]) for figures in found.values())]
+    lines = ["| | " + " | ".join(COLUMNS[key] for key in told) + " |", "|---|" + "---|" * len(told)]
     for name, figures in found.items():
-        cells = (str(Interval(*figures[key])) for key in COLUMNS)
+        cells = (str(Interval(*figures[key])) for key in told)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ What a picture shows and whose it is, `pneumoscan.labels` tells. Knows nothing o
 import csv
 import hashlib
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +85,7 @@ def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     group = _own_group(each.path, source) if each.group == each.path else each.group
     path = Path(each.path)
     target = 0 if each.label is Label.NORMAL else _KINDS[each.subtype]
-    return Sample(path, target, group, split, in_doubt(path))
+    return Sample(path, target, group, split, doubtful=target > 0 and in_doubt(path))
 
 
 def labels_of(samples: Iterable[Sample]) -> NDArray[np.intp]:
@@ -271,8 +272,10 @@ def deal_groups(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.
     groups = [sample.group for sample in samples]
     folds = np.empty(len(samples), np.int64)
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    for fold, (_, held_out) in enumerate(splitter.split(targets, targets, groups)):
-        folds[held_out] = fold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # of unknown kind there may be few
+        for fold, (_, held_out) in enumerate(splitter.split(targets, targets, groups)):
+            folds[held_out] = fold
     return folds
 
 

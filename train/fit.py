@@ -92,6 +92,10 @@ def fit(
             raise FitError(
                 f"{left} pictures are fewer than one batch of {settings.batch_size}; choose a smaller --batch-size"
             )
+    if after:
+        for part in held_out:
+            if not any((out / part / name).exists() for name in ("checkpoint.pt", "weights.pt")):
+                _load_former(after / part, settings, identity)
     with _lock(out):
         for part in held_out:
             if not resume and _holds_files(out / part):
@@ -101,7 +105,8 @@ def fit(
                 continue
             teach = teacher(part) if teacher and settings.teacher_share else None
             try:
-                _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach, after)
+                former = after / part if after else None
+                _fit_part(samples, pixels, positions, settings, identity, out / part, device, teach, former)
             except OSError as error:  # of a folder or a log
                 reason = error.strerror or error
                 raise FitError(f"cannot write to {out / part}: {reason}; when it can be, --resume goes on") from error
@@ -127,7 +132,7 @@ def _fit_part(
     folder: Path,
     device: str,
     teach: Teach | None,
-    after: Path | None = None,
+    former: Path | None = None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -142,8 +147,10 @@ def _fit_part(
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     state = {"network": network, "average": average, "optimizer": optimizer, "scaler": scaler}
     begin = _load_checkpoint(folder / "checkpoint.pt", state, identity, device)
-    if after and not begin:
-        begin = _take_over(after / folder.name, folder, state, settings, identity, device)
+    if former and not begin:
+        begin = _restore(state, _load_former(former, settings, identity, device))
+        for logs in former.glob("events.out.tfevents.*"):
+            shutil.copy(logs, folder)
 
     images = torch.from_numpy(pixels).to(device)
     targets = torch.tensor([sample.target for sample in samples], device=device)
@@ -285,23 +292,28 @@ def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, o
         return 0
     content = saved.load(path, device)
     check_identity(content, identity, path)
+    return _restore(state, content)
+
+
+def _restore(state: dict[str, object], content: dict[str, Any]) -> int:
     for key, part in state.items():
         if content[key]:  # the scaler of a fit begun on a CPU has no state
             part.load_state_dict(content[key])  # type: ignore[attr-defined]
     return int(content["epoch"])
 
 
-def _take_over(
-    former: Path, folder: Path, state: dict[str, object], settings: Settings, identity: dict[str, object], device: str
-) -> int:
-    """As `_load_checkpoint`, of a finished network that was made with the same settings but for doubting epochs; its
-    logs are copied.
-    """
+def _load_former(folder: Path, settings: Settings, identity: dict[str, object], device: str = "cpu") -> dict[str, Any]:
+    """The last checkpoint of a network that was made with the same settings but for doubting epochs."""
     undoubting = replace(settings, doubting_epochs=0)
     wanted = {key: each for key, each in identity.items() if key != "doubts"} | {"settings": asdict(undoubting)}
-    done = _load_checkpoint(former / "checkpoint.pt", state, wanted, device)
-    if done < undoubting.all_epochs:
-        raise FitError(f"{former} is not finished: run or resume that fit first")
-    for logs in former.glob("events.out.tfevents.*"):
-        shutil.copy(logs, folder)
-    return done
+    path = folder / "checkpoint.pt"
+    if not path.exists() and not (folder / "weights.pt").exists():
+        raise FitError(f"{folder} is not finished: run or resume that fit first")
+    try:
+        content = saved.load(path, device)
+    except FitError as error:
+        raise FitError(f"{path} cannot be read: delete {folder}, and resume that fit") from error
+    check_identity(content, wanted, path, "--after")
+    if content["epoch"] < undoubting.all_epochs:
+        raise FitError(f"{folder} is not finished: run or resume that fit first")
+    return content

@@ -40,7 +40,8 @@ def source_of(samples: Sequence[Sample], data: Path) -> str:
         data: the folder or CSV that they were read from.
     """
     counts = Counter(sample.target for sample in samples)
-    if data.is_dir() and tuple(counts[target] for target in range(len(CLASSES))) in KERMANY_COUNTS:
+    of_classes = tuple(counts[target] for target in range(len(CLASSES)))
+    if data.is_dir() and of_classes in KERMANY_COUNTS and sum(of_classes) == len(samples):
         return KERMANY
     return f"Pictures of the exporter's own, {'in' if data.is_dir() else 'listed in'} {data.resolve().name}."
 

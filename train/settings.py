@@ -106,16 +106,16 @@ def identify(
 
 
 _OTHERS = {
-    "data": "was made from other pictures or labels: choose another --run, or go back to the former data",
-    "doubts": "was made when other labels were in doubt: choose another --run",
-    "folds": "held out other patients, since patients or the order of pictures have changed: choose another --run, or "
-    "go back to the former data",
+    "data": "was made from other pictures or labels: choose another {option}, or go back to the former data",
+    "doubts": "was made when other labels were in doubt: choose another {option}",
+    "folds": "held out other patients, since patients or the order of pictures have changed: choose another {option}, "
+    "or go back to the former data",
 }
 """What is said where these parts of an identity differ."""
 
 
-def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path) -> None:
-    """Raises `FitError` when a file was made from other data or settings than asked for.
+def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path, option: str = "--run") -> None:
+    """Raises `FitError` when a file was made from other data or settings than asked for; `option` named it.
 
     A setting that did not exist when the file was made had the value that is the default now.
     """
@@ -123,7 +123,7 @@ def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path) 
     others = [key for key in had | wanted if had.get(key) != wanted.get(key)]
     if others:
         told = ", ".join(f"{key}: {had.get(key)!r} instead of {wanted.get(key)!r}" for key in others)
-        raise FitError(f"{path} was made with other settings ({told}): choose another --run, or the former settings")
+        raise FitError(f"{path} was made with other settings ({told}): choose another {option}, or the former settings")
     for key, told in _OTHERS.items():
         if saved.get(key) != identity.get(key):
-            raise FitError(f"{path} {told}")
+            raise FitError(f"{path} {told.format(option=option)}")

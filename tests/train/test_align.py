@@ -6,6 +6,7 @@ from scipy.special import softmax
 
 from train.align import align, align_shipped
 from train.calibrate import Calibration
+from train.dataset import SOME_PNEUMONIA
 from train.graph import Read, Seen
 
 OF_FOLDS = Calibration(1.5, (0.0, -0.4, 0.3), 0.6, (0.5, 0.7), 0.7)
@@ -44,6 +45,19 @@ def test_at_the_threshold_the_shipped_network_calls_as_many_ill_as_those_of_the_
         found = (aligned.pneumonia(shipped)[(classes > 0) == ill] >= 0.6).mean()
         assert found == pytest.approx(expected, abs=0.015)
         assert abs(found - expected) < abs(before - expected)
+
+
+def test_labels_of_which_a_network_has_seen_none_are_not_compared() -> None:
+    """All pneumonias of unknown kind are held out by the second fold's network."""
+    folds = [simulate(4000, seed) for seed in (1, 2)]
+    logits, classes = simulate(4000, 3)
+    few = np.arange(4000) < 5
+    labels = [np.where(few, SOME_PNEUMONIA, folds[0][1]), folds[1][1]]
+    of_folds = [each for each, _ in folds]
+    shipped = (logits - np.array([0, 1, -2])) / 2
+    aligned = align(OF_FOLDS, of_folds, labels, shipped, np.where(few, SOME_PNEUMONIA, classes))
+    assert aligned.temperature == pytest.approx(0.75, rel=0.08)
+    assert aligned.offsets == pytest.approx((0, -0.4 + 1 / 1.5, 0.3 - 2 / 1.5), abs=0.15)
 
 
 class TestTheShippedNetwork:

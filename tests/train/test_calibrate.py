@@ -119,6 +119,14 @@ def test_no_subtype_is_claimed_where_no_label_tells_a_kind_however_sure_the_netw
     assert (judged.verdicts.tolist(), judged.subtypes.tolist()) == ([True, True], [0, 0])
 
 
+@pytest.mark.parametrize(("told", "named"), [(49, False), (50, True)])
+def test_no_subtype_is_claimed_on_the_strength_of_a_few_labels(told: int, named: bool) -> None:
+    targets = np.repeat([0, 1, 2], 400)
+    logits = np.eye(3)[targets] * 9.0
+    labels = np.where((targets > 0) & (np.arange(1200) % 400 >= told), SOME_PNEUMONIA, targets)
+    assert (fitted_to(logits, labels).subtype_threshold < 1) is named
+
+
 def test_probabilities_sum_to_one() -> None:
     calibration = Calibration(2.0, (0.0, 1.0, -1.0), 0.5, (0.4, 0.6))
     assert calibration.probabilities(np.eye(3)).sum(1) == pytest.approx(np.ones(3))

@@ -81,6 +81,13 @@ def test_a_table_has_a_row_for_each_candidate() -> None:
     assert len(table) == 4
 
 
+def test_a_table_has_no_column_of_figures_that_nobody_has() -> None:
+    figures = dict.fromkeys(COLUMNS, (0.5, 0.25, 0.75))
+    lacking = figures | {"subtype_auc": (float("nan"),) * 3}
+    assert COLUMNS["subtype_auc"] not in to_markdown({"base": lacking, "other": lacking})
+    assert "| none |" in to_markdown({"base": lacking, "other": figures})
+
+
 def row(data: str | None, **changed: int) -> dict[str, object]:
     """A candidate as it is recorded, before it was told on which pictures where `data` is None."""
     recorded = {"settings": asdict(replace(BASE, **changed)), "figures": dict.fromkeys(COLUMNS, (0.5, 0.25, 0.75))}

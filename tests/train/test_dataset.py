@@ -199,7 +199,7 @@ class TestDoubtsAboutData:
     def test_tell_how_many_pneumonias_are_of_unknown_kind(self, tmp_path: Path) -> None:
         rows = "path,label,group\n0.png,normal,p0\n1.png,pneumonia,p1\n2.png,viral,p2\n"
         told = self.told(tmp_path, rows, 10, 20, 30)
-        assert "1 of 2 pneumonias are neither bacterial nor viral by name or subtype: no more is learned" in told
+        assert "1 of 2 pneumonias are neither bacterial nor viral by name or subtype: their labels teach only" in told
         assert "will name no subtype" not in told
         told = self.told(tmp_path, rows.replace("viral", "pneumonia"), 10, 20, 30)
         assert "2 of 2 pneumonias" in told
@@ -285,6 +285,13 @@ def test_pneumonias_are_in_every_fold_where_no_label_tells_a_kind() -> None:
     assert sorted(folds[8:]) == [0, 1, 2, 3]
     with pytest.raises(DatasetError, match=r"have pneumonia pictures: 3; 4 folds need 4 .* \(--folds of fit\)$"):
         dataset.assign_folds(samples[:-1], 4, seed=0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_pneumonias_of_unknown_kind_are_dealt_out_without_a_word() -> None:
+    kinds = ((0, 8), (1, 8), (2, 8), (SOME_PNEUMONIA, 1))
+    samples = [sample(f"{target}-{number}", target) for target, count in kinds for number in range(count)]
+    assert set(dataset.assign_folds(samples, 4, seed=0)) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(

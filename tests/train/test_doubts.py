@@ -54,11 +54,11 @@ def test_pictures_in_doubt_are_labelled_as_some_pneumonia(tmp_path: Path) -> Non
     table.write_text(
         "path,label,subtype\n"
         "IM-1256-0001.jpeg,normal,\nperson1_bacteria_1.jpeg,pneumonia,bacterial\n"
-        "person755_virus_1256.jpeg,pneumonia,viral\nperson900_virus_1553.jpeg,viral,\n"
+        "person755_virus_1256.jpeg,pneumonia,viral\nperson900_virus_1553.jpeg,viral,\nperson755_virus_1257.jpeg,normal,\n"
     )
     samples = read_samples(table)
-    assert [sample.target for sample in samples] == [0, 1, 2, 2]
-    assert labels_of(samples).tolist() == [0, 1, SOME_PNEUMONIA, 2]
+    assert [sample.target for sample in samples] == [0, 1, 2, 2, 0]
+    assert labels_of(samples).tolist() == [0, 1, SOME_PNEUMONIA, 2, 0]
 
 
 class TestFindRuns:

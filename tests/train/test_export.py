@@ -274,6 +274,11 @@ def test_the_card_tells_of_labels_in_doubt_and_whether_they_were_learned(
     assert "in doubt: in the order" not in card_of("Drawn.", exported[1], tmp_path / "CARD.md")
 
 
+def test_the_card_tells_of_all_epochs_where_no_label_is_in_doubt(exported: Exported, tmp_path: Path) -> None:
+    write_card(complete(exported[1]), Settings(doubting_epochs=3), SAMPLES, "Drawn.", tmp_path / "CARD.md")
+    assert "3 more epochs followed at a higher rate" in (tmp_path / "CARD.md").read_text()
+
+
 def test_the_card_of_other_data_does_not_say_what_is_known_of_the_published_data(
     exported: Exported, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -220,13 +221,29 @@ class TestAFitAfterAnother:
         with pytest.raises(FitError, match="former/fold0 is not finished: run or resume that fit first"):
             go_on(self.ALL)
         fit(samples, pixels, self.FORMER, former, device="cpu", resume=False)
-        with pytest.raises(FitError, match=r"former/.*was made with other settings \(detail: 0.0 instead of 0.5\)"):
+        other = r"former/.* other settings \(detail: 0.0 instead of 0.5\): choose another --after, or"
+        with pytest.raises(FitError, match=other):
             go_on(replace(self.ALL, detail=0.5))
-        checkpoint = torch.load(former / "fold0" / "checkpoint.pt", weights_only=True)
-        torch.save({**checkpoint, "epoch": 1}, former / "fold0" / "checkpoint.pt")
-        with pytest.raises(FitError, match="former/fold0 is not finished"):
+        path = former / "all" / "checkpoint.pt"
+        checkpoint = torch.load(path, weights_only=True)
+        torch.save({**checkpoint, "epoch": 1}, path)
+        with pytest.raises(FitError, match="former/all is not finished"):
             go_on(self.ALL)
-        assert not list(run.rglob("weights.pt"))
+        for spoil in (lambda: path.write_bytes(b"x"), path.unlink):
+            spoil()
+            with pytest.raises(FitError, match=r"checkpoint.pt cannot be read: delete .*former/all, and resume that"):
+                go_on(self.ALL)
+        assert not run.exists()  # though the other parts could have been taught on
+
+    def test_does_without_that_where_it_is_under_way(self, make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
+        samples, pixels = read(make_dataset(4))
+        former, run = tmp_path / "former", tmp_path / "run"
+        fit(samples, pixels, self.FORMER, former, device="cpu", resume=False)
+        fit(samples, pixels, self.ALL, run, device="cpu", resume=False, after=former)
+        shutil.rmtree(former)
+        (run / "all" / "weights.pt").unlink()
+        fit(samples, pixels, self.ALL, run, device="cpu", resume=True, after=former)
+        assert weights(run, "all")
 
     def test_has_epochs_left_to_do(self, tmp_path: Path) -> None:
         told = CliRunner().invoke(app, ["fit", str(tmp_path), "--after", str(tmp_path)])

@@ -17,7 +17,7 @@ from train import dataset
 from train.__main__ import app
 from train.calibrate import Calibration, out_of_fold_figures
 from train.compare import BASE, COLUMNS
-from train.dataset import Sample
+from train.dataset import SOME_PNEUMONIA, Sample
 from train.errors import AuditError, ExportError, FitError
 from train.gate import fit_limits
 from train.network import Network
@@ -218,7 +218,8 @@ def test_only_as_many_pictures_as_are_published_are_taken_for_the_published_ones
     mine, table = tmp_path / "mine", tmp_path / "mine.csv"
     mine.mkdir()
     assert source_of(samples, mine) == KERMANY
-    assert source_of(samples[1:], mine) == "Pictures of the exporter's own, in mine."
+    for others in (samples[1:], [*samples, Sample(Path("x.png"), SOME_PNEUMONIA, "p")]):
+        assert source_of(others, mine) == "Pictures of the exporter's own, in mine."
     assert source_of(samples, table) == "Pictures of the exporter's own, listed in mine.csv."
 
 
