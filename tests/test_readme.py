@@ -269,7 +269,7 @@ def installed(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("target", ["model", "accurate", "teacher", "fast", "compare"])
+@pytest.mark.parametrize("target", ["model", "accurate", "fast", "teacher", "texture", "compare"])
 def test_make_says_where_the_pictures_must_be_named(target: str, installed: Path) -> None:
     result = subprocess.run(["make", target], cwd=installed, capture_output=True, text=True, check=False)
     assert result.returncode == 2
@@ -291,7 +291,7 @@ def options(step: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", models.names())
 def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed: Path) -> None:
-    index, fit, audit, export = steps(name, installed)
+    index, *teachers, fit, audit, export = steps(name, installed)
     assert (index, fit[:2], export[:2]) == (["index", "my pictures"], ["fit", "my pictures"], ["export", "my pictures"])
     assert "--resume" in fit
     run = options(fit)["--run"]
@@ -315,7 +315,15 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     ):  # where the card does not name them they did not exist, and were 0
         assert float(options(fit).get("--" + number.replace("_", "-"), 0)) == float(settings.get(number, 0))
     assert ("--balance-texture" in fit) == (settings.get("balance_texture") == "True")
+    learned_from = [value for option, value in pairwise(fit) if option in ("--after", "--teacher")]
+    assert learned_from == [options(step)["--run"] for step in teachers]
     assert fit.count("--teacher") == len(list(filter(None, settings.get("teacher", "").split(","))))
+
+
+def test_make_goes_on_from_a_teacher_of_the_same_recipe(installed: Path) -> None:
+    _, teacher, accurate, *_ = (options(step) for step in steps("accurate", installed))
+    own = {"--run": accurate["--run"], "--doubting-epochs": "4", "--after": teacher["--run"]}
+    assert accurate == teacher | own
 
 
 def test_make_keeps_models_of_other_pictures_apart_from_the_shipped_ones(installed: Path) -> None:
@@ -334,11 +342,11 @@ def test_make_keeps_models_of_other_pictures_apart_from_the_shipped_ones(install
     assert "--source" not in steps("fast", installed)[-1]  # then the card says what train export finds
 
 
-def test_make_model_fits_one_after_the_other_and_lets_the_first_two_teach_the_last(installed: Path) -> None:
-    accurate, teacher, fast = (steps(target, installed) for target in ("accurate", "teacher", "fast"))
-    assert steps("model", installed) == [*accurate, *teacher[1:], *fast[1:]]  # the index is told once
-    teachers = [value for name, value in pairwise(fast[1]) if name == "--teacher"]
-    assert teachers == [options(accurate[1])["--run"], options(teacher[1])["--run"]]
+def test_make_model_does_every_step_once_and_teachers_first(installed: Path) -> None:
+    accurate, fast, texture = (steps(target, installed) for target in ("accurate", "fast", "texture"))
+    assert steps("model", installed) == [*accurate, *texture[1:], *fast[-3:]]
+    assert fast[:2] == accurate[:2] == steps("teacher", installed)
+    assert fast[2:-3] == texture[1:]
 
 
 def test_the_table_of_the_readme_is_what_the_program_shows(demo_images: list[Path], tmp_path: Path) -> None:
