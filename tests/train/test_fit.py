@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,21 +194,21 @@ class TestAFitAfterAnother:
         self, make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         samples, pixels = read(make_dataset(4))
-        fit(samples, pixels, self.ALL, tmp_path / "whole", device="cpu", resume=False)
-        fit(samples, pixels, self.FORMER, tmp_path / "former", device="cpu", resume=False)
+        fit_fold = partial(fit, samples, pixels, device="cpu", resume=False, only=["fold1"])
+        fit_fold(self.ALL, tmp_path / "whole")
+        fit_fold(self.FORMER, tmp_path / "former")
         files = {path: path.read_bytes() for path in (tmp_path / "former").rglob("*") if path.is_file()}
         epochs = []
         monkeypatch.setattr("train.fit.make_views", lambda *rest, **how: epochs.append(how) or make_views(*rest, **how))
-        fit(samples, pixels, self.ALL, tmp_path / "after", device="cpu", resume=False, after=tmp_path / "former")
+        fit_fold(self.ALL, tmp_path / "after", after=tmp_path / "former")
         assert {each["doubting"] for each in epochs} == {True}
         assert {path: path.read_bytes() for path in (tmp_path / "former").rglob("*") if path.is_file()} == files
-        for part in parts(2):
-            whole, after = weights(tmp_path / "whole", part), weights(tmp_path / "after", part)
-            assert all(torch.equal(whole[key], after[key]) for key in whole), part
-            curves, of_both = (read_curves(tmp_path / run / part) for run in ("whole", "after"))
-            assert {name: each.tolist() for name, each in curves.items()} == {
-                name: each.tolist() for name, each in of_both.items()
-            }
+        whole, after = weights(tmp_path / "whole", "fold1"), weights(tmp_path / "after", "fold1")
+        assert all(torch.equal(whole[key], after[key]) for key in whole)
+        curves, of_both = (read_curves(tmp_path / run / "fold1") for run in ("whole", "after"))
+        assert {name: each.tolist() for name, each in curves.items()} == {
+            name: each.tolist() for name, each in of_both.items()
+        }
 
     def test_wants_that_finished_with_the_same_recipe(
         self, make_dataset: Callable[[int], Path], tmp_path: Path
@@ -238,11 +239,11 @@ class TestAFitAfterAnother:
     def test_does_without_that_where_it_is_under_way(self, make_dataset: Callable[[int], Path], tmp_path: Path) -> None:
         samples, pixels = read(make_dataset(4))
         former, run = tmp_path / "former", tmp_path / "run"
-        fit(samples, pixels, self.FORMER, former, device="cpu", resume=False)
-        fit(samples, pixels, self.ALL, run, device="cpu", resume=False, after=former)
+        fit(samples, pixels, self.FORMER, former, device="cpu", resume=False, only=["all"])
+        fit(samples, pixels, self.ALL, run, device="cpu", resume=False, only=["all"], after=former)
         shutil.rmtree(former)
         (run / "all" / "weights.pt").unlink()
-        fit(samples, pixels, self.ALL, run, device="cpu", resume=True, after=former)
+        fit(samples, pixels, self.ALL, run, device="cpu", resume=True, only=["all"], after=former)
         assert weights(run, "all")
 
     def test_has_epochs_left_to_do(self, tmp_path: Path) -> None:
