@@ -184,7 +184,7 @@ SUBTYPES = """\
   {precision:.0%} of either kind agree with their labels, of the plain and stressed pneumonias together that are found.
   Otherwise the subtype stays empty. In the figures below a healthy picture that gets a subtype counts as a wrong one."""
 NO_SUBTYPES = """\
-- No subtype is ever named, and of the probabilities of the two kinds only the sum means something: no label tells a kind, or
+- No subtype is ever named, and of the probabilities of the two kinds only the sum means something: too few labels tell a kind, or
   at no share of that sum would {precision:.0%} of either kind agree with their labels."""
 
 DOUBTED = """
@@ -231,7 +231,6 @@ def write_card(
     """
     words = OF_KERMANY if source == KERMANY else OF_OTHERS
     counts = Counter(LABELS[sample.target] for sample in samples)
-    doubtful = sum(sample.doubtful for sample in samples)
     text = TEMPLATE.format(
         **asdict(card),
         **words,
@@ -242,18 +241,7 @@ def write_card(
         counts=", ".join(f"{counts[name]:,} {name}" for name in LABELS if name in CLASSES or counts[name]),
         prevalence=1 - counts[CLASSES[0]] / len(samples),
         network=describe(settings.network),
-        doubted=DOUBTED.format(
-            doubtful=doubtful,
-            learned=LEARNED.format(
-                epochs=settings.doubting_epochs, taught=OF_TEACHERS if settings.teacher_share else ""
-            )
-            if settings.doubting_epochs
-            else "",
-        )
-        if doubtful
-        else MORE.format(epochs=settings.doubting_epochs)
-        if settings.doubting_epochs
-        else "",
+        doubted=_doubted(settings, sum(sample.doubtful for sample in samples)),
         textured=(CHANGED.format(largest=exp(settings.detail)) if settings.detail else "")
         + (BALANCED.format(**words) if settings.balance_texture else ""),
         taught=TAUGHT.format(share=settings.teacher_share, teachers=len(settings.teacher.split(",")), side=VIEW)
@@ -303,6 +291,15 @@ def write_card(
         reliability="\n".join(_row(card, key, title) for key, title in RELIABILITY.items()),
     )
     replace_with(path, text.encode())
+
+
+def _doubted(settings: Settings, doubtful: int) -> str:
+    """What is said of that many labels in doubt, and of the epochs that unlearn them."""
+    epochs = settings.doubting_epochs
+    if not doubtful:
+        return MORE.format(epochs=epochs) if epochs else ""
+    taught = OF_TEACHERS if settings.teacher_share else ""
+    return DOUBTED.format(doubtful=doubtful, learned=LEARNED.format(epochs=epochs, taught=taught) if epochs else "")
 
 
 def _gate_row(card: Card, kind: str) -> str:

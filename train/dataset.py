@@ -251,7 +251,7 @@ def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np
     for name, members in classes.items():
         patients = len(np.unique(groups[members]))
         if patients < count:
-            unnamed = "" if name in (CLASSES[0], "pneumonia") else "; or name the kind of no pneumonia"
+            unnamed = "; or name the kind of no pneumonia" if name in CLASSES[1:] else ""
             raise DatasetError(
                 f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more; "
                 f"fewer folds need fewer (--folds of fit){unnamed}"

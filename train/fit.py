@@ -132,7 +132,7 @@ def _fit_part(
     folder: Path,
     device: str,
     teach: Teach | None,
-    former: Path | None = None,
+    former: Path | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
