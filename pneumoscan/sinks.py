@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,14 @@ from pneumoscan.atomic import (
 from pneumoscan.formats import ENCODINGS, Format, to_dict
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
+
+Patience = Callable[[], float | None]
+"""Seconds for which the reader of a pipe is still waited for, 0 or less for no longer; None while nothing presses."""
+
+LOOK = 0.2
+"""Seconds between two looks at how much patience is left."""
+PIECE: int = getattr(select, "PIPE_BUF", 512)
+"""Bytes that a pipe takes without waiting as soon as it takes any."""
 
 
 class Sink(Protocol):
@@ -48,13 +57,16 @@ class Sink(Protocol):
         """Lets go of the output. A file at its place to which nothing was written stays as it was."""
 
 
-def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None) -> Sink:
+def open_sink(
+    target: Path | None, format: Format, ledger: Ledger | None = None, patience: Patience = lambda: None
+) -> Sink:
     """Opens an output.
 
     Args:
         target: the file; None for standard output. Links are followed; pipes and devices are written to as they are.
         format: what to write.
         ledger: of a file that is to be resumed.
+        patience: with readers of pipes.
 
     Raises:
         OSError: it cannot be written.
@@ -65,13 +77,13 @@ def open_sink(target: Path | None, format: Format, ledger: Ledger | None = None)
 
         return TableSink(sys.stdout)
     if target is None:
-        return StreamSink(sys.stdout.fileno(), format, close=False)
+        return StreamSink(sys.stdout.fileno(), format, patience, close=False)
     if not is_file(target):
         inherited = INHERITED.fullmatch(os.fspath(target))
         if inherited:  # opened anew, a file that it leads to would be written from its beginning
             number = {"stdout": 1, "stderr": 2}.get(inherited[1]) or int(inherited[2])
-            return StreamSink(os.dup(number), format)
-        return StreamSink(os.open(target, os.O_WRONLY), format)
+            return StreamSink(os.dup(number), format, patience)
+        return StreamSink(os.open(target, os.O_WRONLY), format, patience)
     target = Path(os.path.realpath(target))
     if format is Format.PARQUET:
         from pneumoscan.parquet import ParquetSink
@@ -204,9 +216,12 @@ class FileSink:
 class StreamSink:
     """Standard output, a pipe or a device: each record goes out at once."""
 
-    def __init__(self, descriptor: int, format: Format, *, close: bool = True) -> None:
+    def __init__(
+        self, descriptor: int, format: Format, patience: Patience = lambda: None, *, close: bool = True
+    ) -> None:
         """Takes an open file descriptor, and whether it is to be closed at the end."""
         self._descriptor = descriptor
+        self._patience = patience
         self._close = close
         self._encoding = ENCODINGS[format]
         self._before = self._encoding.begin
@@ -232,7 +247,19 @@ class StreamSink:
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # whoever shares the pipe has set it so
-                select.select([], [self._descriptor], [])
+            self._wait_for_reader()
+            with suppress(BlockingIOError):  # whoever shares the pipe has set it so, and was quicker
+                rest = rest[os.write(self._descriptor, rest[:PIECE]) :]
+
+    def _wait_for_reader(self) -> None:
+        """Waits until something can be written: a write itself would wait for ever for a reader who has stopped."""
+        while not self._takes_more():
+            left = self._patience()
+            if left is not None and left <= 0:
+                raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+
+    def _takes_more(self) -> bool:
+        try:
+            return bool(select.select([], [self._descriptor], [], LOOK)[1])
+        except (OSError, ValueError):  # on Windows it is no socket; else writing tells what is wrong
+            return True

@@ -15,7 +15,7 @@ from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, nee
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import InUseError, Known, Ledger, Lock, Settings
 from pneumoscan.records import Record
-from pneumoscan.sinks import Sink, open_sink
+from pneumoscan.sinks import Patience, Sink, open_sink
 from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
@@ -61,8 +61,13 @@ class Outputs:
         failed: whether an output failed, other than by a reader who had seen enough.
     """
 
-    def __init__(self, formats: dict[Path, Format], *, resume: bool = False) -> None:
+    def __init__(self, formats: dict[Path, Format], *, resume: bool = False, patience: Patience = lambda: None) -> None:
         """Locks the files, and reads what earlier runs wrote if the scan is to be resumed. Changes nothing yet.
+
+        Args:
+            formats: of each output.
+            resume: whether to go on where an earlier run ended.
+            patience: with readers of pipes (see `pneumoscan.sinks`).
 
         Raises:
             typer.BadParameter: an output cannot be resumed.
@@ -70,6 +75,7 @@ class Outputs:
         """
         self.failed = False
         self._formats = formats
+        self._patience = patience
         self._held = ExitStack()  # locks, then ledgers
         self._ledgers: dict[Path, Ledger] = {}
         self._sinks: dict[Path, Sink] = {}
@@ -144,7 +150,9 @@ class Outputs:
             if only_stdout and path != STDOUT:
                 continue
             try:
-                self._sinks[path] = open_sink(None if path == STDOUT else path, format, self._ledgers.get(path))
+                self._sinks[path] = open_sink(
+                    None if path == STDOUT else path, format, self._ledgers.get(path), self._patience
+                )
             except (OSError, ModuleNotFoundError) as error:
                 for sink in self._sinks.values():
                     sink.discard()
@@ -165,7 +173,8 @@ class Outputs:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Completes every output that is left, or after something unforeseen lets go of them, and frees them all."""
         try:
-            for path, sink in list(self._sinks.items()):
+            # Files first: whoever reads standard output may take no more.
+            for path, sink in sorted(self._sinks.items(), key=lambda each: each[0] == STDOUT):
                 try:
                     if kind is None or issubclass(kind, typer.Exit):
                         sink.commit()

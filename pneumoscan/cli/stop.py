@@ -19,6 +19,8 @@ HANG_UP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """Windows has none."""
 GRACE = 30
 """Seconds after a signal when the program ends even though something hangs: a read, or the reader of a pipe."""
+PATIENCE = 5
+"""Seconds after a signal for which the reader of a pipe is still waited for, before files are completed without it."""
 ECHO = 0.2
 """Seconds for which another signal is but the same one: timeout(1) sends its own to the program, then to its group."""
 
@@ -34,6 +36,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number = 0
+        self._noted = 0.0
         self._waiting = False
         self._left: list[Iterator[Any]] = []
         self._before: dict[int, Any] = {}
@@ -56,6 +59,10 @@ class StopSignal:
     def name(self) -> str:
         """Of the signal, such as SIGTERM; there must have been one."""
         return signal.Signals(self.number).name
+
+    def patience(self) -> float | None:
+        """Seconds for which a reader is still to be waited for, below 0 no longer; None before there was a signal."""
+        return self._noted + PATIENCE - time.monotonic() if self.number else None
 
     def until(self, iterator: Iterator[T]) -> Iterator[T]:
         """Yields what the iterator does until the signal, which interrupts it even where it waits for something."""
@@ -86,6 +93,7 @@ class StopSignal:
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
+        self._noted = time.monotonic()
         self.number = number
         for each in self._before:
             signal.signal(each, signal.SIG_IGN)
