@@ -132,18 +132,18 @@ def _lowest(scores: NDArray[np.floating]) -> float:
 
 
 def _subtype_threshold(shares: NDArray[np.floating], viral: NDArray[np.bool_]) -> float:
-    """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim; 1 where there is none, or
-    too little to find it by.
+    """The lowest from 0.5 on, in steps of 0.01, with `SUBTYPE_PRECISION` of either claim, of which there must be
+    `FEWEST_OF_KIND`; 1 where there is none.
 
     Args:
         shares: [N], viral shares of pneumonias.
         viral: bool [N], what they are labelled.
     """
-    if min(viral.sum(), (~viral).sum()) < FEWEST_OF_KIND:
-        return 1.0
     for threshold in np.arange(50, 100) / 100:
         claims = (shares >= threshold, viral), (1 - shares >= threshold, ~viral)
-        if all(right[claimed].mean() >= SUBTYPE_PRECISION for claimed, right in claims if claimed.any()):
+        if all(
+            claimed.sum() >= FEWEST_OF_KIND and right[claimed].mean() >= SUBTYPE_PRECISION for claimed, right in claims
+        ):
             return float(threshold)
     return 1.0
 

@@ -85,7 +85,7 @@ def _to_sample(each: Labelled, split: str, source: Path) -> Sample:
     group = _own_group(each.path, source) if each.group == each.path else each.group
     path = Path(each.path)
     target = 0 if each.label is Label.NORMAL else _KINDS[each.subtype]
-    return Sample(path, target, group, split, doubtful=target > 0 and in_doubt(path))
+    return Sample(path, target, group, split, doubtful=in_doubt(path, each.subtype))
 
 
 def labels_of(samples: Iterable[Sample]) -> NDArray[np.intp]:

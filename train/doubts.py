@@ -9,6 +9,9 @@ import re
 from pathlib import PurePath
 from typing import NamedTuple
 
+from pneumoscan.records import Subtype
+
+_SPELT = {"bacteria": Subtype.BACTERIAL, "virus": Subtype.VIRAL}
 _NAME = re.compile(r"person\d+_(bacteria|virus)_(\d+)\.jpe?g", re.IGNORECASE)
 
 
@@ -32,10 +35,10 @@ DOUBTFUL = (
 """The runs of Kermany's `train` folder, which `train.find_doubts` found by three fits that learned from all labels."""
 
 
-def in_doubt(path: PurePath) -> bool:
-    """Whether the kind of pneumonia in the name of a picture lies in a run."""
+def in_doubt(path: PurePath, subtype: Subtype | None) -> bool:
+    """Whether the kind of a picture, if that is the one in its name, lies in a run."""
     kind, number = read_name(path)
-    return any(run.kind == kind and run.first <= number <= run.last for run in DOUBTFUL)
+    return _SPELT.get(kind) == subtype and any(run.kind == kind and run.first <= number <= run.last for run in DOUBTFUL)
 
 
 def read_name(path: PurePath) -> tuple[str, int]:

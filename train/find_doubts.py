@@ -90,13 +90,15 @@ def find_runs(paths: Sequence[PurePath], viral: NDArray[np.floating]) -> list[Do
         viral: float [N], out of fold, the logit of viral less that of bacterial.
 
     Raises:
-        DatasetError: not both kinds have such names.
+        DatasetError: not both kinds have such names, or one has too few for a run.
     """
     names = [read_name(path) for path in paths]
     kinds, numbers = np.array([kind for kind, _ in names]), np.array([number for _, number in names])
     named = kinds != ""
     if set(kinds[named]) != set(KINDS):
         raise DatasetError("no pictures of both kinds with names such as person1_virus_7.jpeg, which tell their order")
+    if (fewest := min(np.count_nonzero(kinds == kind) for kind in KINDS)) <= 2 * REACH:
+        raise DatasetError(f"{fewest} pictures of a kind are too few to look for runs of {2 * REACH} among them")
     kinds, numbers, viral = kinds[named], numbers[named], viral[named]
     is_viral = kinds == "virus"
     said = LogisticRegression().fit(viral[:, None], is_viral).predict_proba(viral[:, None])[:, 1]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscan.card import CLASSES, Card
+from pneumoscan.formats import printable
 from pneumoscan.metrics import Interval
 from train import compare, report
 from train.align import align_shipped
@@ -43,7 +44,7 @@ def source_of(samples: Sequence[Sample], data: Path) -> str:
     of_classes = tuple(counts[target] for target in range(len(CLASSES)))
     if data.is_dir() and of_classes in KERMANY_COUNTS and sum(of_classes) == len(samples):
         return KERMANY
-    return f"Pictures of the exporter's own, {'in' if data.is_dir() else 'listed in'} {data.resolve().name}."
+    return f"Pictures of the exporter's own, {'in' if data.is_dir() else 'listed in'} {printable(data.resolve().name)}."
 
 
 def release(

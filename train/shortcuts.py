@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pneumoscan import metrics
+from pneumoscan import decode, metrics
 from pneumoscan.metrics import Interval
 from train import dataset, stress
 from train.dataset import Sample
@@ -109,8 +108,8 @@ def read_sizes(samples: list[Sample], table: Path | None) -> NDArray[np.floating
         return np.array([named.get(name, (np.nan, np.nan)) for name in (sample.path.name for sample in samples)])
     sizes = np.empty((len(samples), 2))
     for position, sample in enumerate(samples):
-        with Image.open(sample.path) as image:
-            sizes[position] = image.size
+        picture = decode.decode(sample.path.read_bytes(), SIDE)  # which knows how it is to be turned
+        sizes[position] = picture.width, picture.height
     return sizes if len(np.unique(sizes, axis=0)) > 1 else np.full_like(sizes, np.nan)
 
 

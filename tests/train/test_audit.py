@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from train.fitted import Fitted, open_fit
 from train.graph import Read, Seen
 from train.network import Network, predict_logits
 from train.settings import Settings, identify
-from train.stress import STRESSES, ring
+from train.stress import PROPORTIONS, STRESSES, apply, ring
 from train.validate import out_of_fold
 
 SAMPLES = [Sample(Path(f"{number}.png"), number % 3, f"patient{number // 6}-{number % 3}") for number in range(120)]
@@ -322,14 +323,23 @@ class TestTheCommand:
         assert kept["candidates"][0]["figures"]["plain"]["auc"] == [1, 1, 1]
 
     def test_shows_true_proportions_of_the_pictures_whose_size_is_known(
-        self, tmp_path: Path, make_dataset: Callable[[int], Path]
+        self, tmp_path: Path, make_dataset: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         data, path = make_dataset(20), write_model(tmp_path / "m.onnx")
         known = [sample for sample in dataset.read_samples(data) if sample.path.stem.endswith("0")]
         rows = [f"{sample.path.name},{1400 + number},1000" for number, sample in enumerate(known)]
         (tmp_path / "sizes.csv").write_text("\n".join(["name,original_width,original_height", *rows]))
+        proportions: list[float] = []
+
+        def applying(name: str, *arguments: Any) -> np.ndarray:
+            if name == PROPORTIONS:
+                proportions.extend(arguments[-1])
+            return apply(name, *arguments)
+
+        monkeypatch.setattr("train.stress.apply", applying)
         shown = self.run(path, "--data", data, "--sizes", tmp_path / "sizes.csv", "--json", tmp_path / "audit.json")
         assert re.search(r"\n  true proportions +1\.000 \[", shown)
+        assert proportions == pytest.approx([(1400 + number) / 1000 for number in range(len(known))])
         found = json.loads((tmp_path / "audit.json").read_text())
         assert "true proportions" in found["candidates"][0]["figures"]
         one_class = [row for row in rows if row.startswith("IM-")]

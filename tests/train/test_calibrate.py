@@ -106,7 +106,17 @@ def test_a_subtype_is_claimed_where_claims_are_right_often_enough() -> None:
 def test_no_subtype_is_claimed_by_a_model_that_cannot_tell() -> None:
     logits, targets = simulate(6000, 1.0)
     targets = np.where(targets > 0, np.random.default_rng(5).integers(1, 3, len(targets)), 0)
-    assert fitted_to(logits, targets).subtype_threshold > 0.9
+    assert fitted_to(logits, targets).subtype_threshold == 1
+
+
+@pytest.mark.parametrize("vague", [1, 2])
+def test_no_subtype_is_claimed_where_only_one_kind_can_be_told(vague: int) -> None:
+    targets = np.repeat([0, 1, 2], 400)
+    logits = np.eye(3)[targets] * 9.0
+    logits[np.flatnonzero(targets == 3 - vague)[:200]] = (
+        np.eye(3)[vague] * 9.0
+    )  # so that a third of its claims is wrong
+    assert fitted_to(logits, targets).subtype_threshold == 1
 
 
 def test_no_subtype_is_claimed_where_no_label_tells_a_kind_however_sure_the_network_is() -> None:
@@ -150,7 +160,8 @@ def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_band_holds_the_threshold_where_classes_lie_far_apart() -> None:
     targets = np.arange(300) % 3
-    found = fit_calibration({"plain": np.eye(3)[targets] * 10}, targets)
+    noise = np.random.default_rng(0).normal(size=(300, 3))
+    found = fit_calibration({"plain": np.eye(3)[targets] * 10 + noise}, targets)
     assert found.review_band[0] <= found.threshold <= found.review_band[1]
 
 

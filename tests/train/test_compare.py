@@ -57,10 +57,19 @@ def test_networks_are_not_compared_with_each_other() -> None:
     """Each of two networks is perfect; between them the levels differ."""
     targets = np.tile([0, 1, 2, 0, 1, 2], 20)
     networks = np.arange(120) % 2
-    logits = np.eye(3)[targets] * 5 + np.where(networks == 0, 20, 0)[:, None] * np.array([1, 0, 0])
+    logits = np.eye(3)[targets] * 5 + np.where(networks == 0, 20, 0)[:, None] * np.array([2, 0, 1])
     figures = figures_of(dict.fromkeys(compare.VIEWS, logits), targets, np.arange(120).astype(str), networks)
     assert set(figures) == set(COLUMNS)
     assert all(figure.value == 1 for figure in figures.values())
+
+
+@pytest.mark.parametrize(("missed", "specificity"), [(2, 1), (3, 0)])
+def test_specificity_is_that_at_a_sensitivity_of_95_percent(missed: int, specificity: float) -> None:
+    targets = np.repeat([0, 1, 2], 20)
+    evidence = np.where(targets > 0, 9, 5) - 9 * (np.arange(60) >= 60 - missed)
+    logits = np.stack([np.zeros(60), evidence, evidence], 1)
+    figures = figures_of(dict.fromkeys(compare.VIEWS, logits), targets, np.arange(60).astype(str), np.zeros(60, int))
+    assert figures["stressed_specificity"].value == specificity
 
 
 def test_kinds_in_doubt_are_not_compared() -> None:

@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from pneumoscan.metrics import Interval
+from pneumoscan.records import Subtype
 from train import dataset
 from train.__main__ import app
 from train.dataset import SOME_PNEUMONIA, Sample, labels_of, read_samples
@@ -40,7 +41,10 @@ from train.settings import Settings, check_identity, identify
     ],
 )
 def test_the_kind_in_a_name_is_in_doubt_where_its_number_lies_in_a_run(name: str, doubtful: bool) -> None:
-    assert in_doubt(PurePath("train/PNEUMONIA", name)) is doubtful
+    subtype = Subtype.VIRAL if "virus" in name.lower() else Subtype.BACTERIAL
+    assert in_doubt(PurePath("train/PNEUMONIA", name), subtype) is doubtful
+    others = {None, *Subtype} - {subtype}
+    assert not any(in_doubt(PurePath(name), other) for other in others)  # said by somebody else, or by nobody
 
 
 def test_runs_of_a_kind_do_not_overlap() -> None:
@@ -89,6 +93,21 @@ class TestFindRuns:
     def test_finds_nothing_where_labels_are_as_good_everywhere(self, seed: int) -> None:
         assert find_runs(self.paths, self.said({}, seed)) == []
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_finds_where_labels_are_as_if_by_chance(self, seed: int) -> None:
+        said = self.said({}, seed)
+        said[800:1000] = np.random.default_rng(seed).permutation(np.concatenate([said[:100], said[700:800]]))
+        (viral,) = find_runs(self.paths, said)
+        assert viral.run.kind == "virus"
+        assert abs(viral.run.first - 201) <= 2 * REACH
+        assert abs(viral.run.last - 400) <= 2 * REACH
+        assert 0.4 < viral.agreement < 0.6
+
+    def test_needs_as_many_of_either_kind_as_a_run_has(self) -> None:
+        few = [*self.paths[:100], *self.paths[600:640]]
+        with pytest.raises(DatasetError, match="40 pictures of a kind are too few"):
+            find_runs(few, np.zeros(140))
+
     def test_passes_over_a_few_wrong_labels(self) -> None:
         assert find_runs(self.paths, self.said({"virus": (300, 307)})) == []
 
@@ -116,7 +135,7 @@ def test_labels_are_held_against_the_mean_of_what_the_fits_say_of_patients_that_
     names = ["IM-1", *(f"person{n}_bacteria_{n}" for n in (1, 2, 3300)), *(f"person{n}_virus_{n}" for n in (3, 4, 200))]
     targets = [0, 1, 1, 1, 2, 2, 2]
     samples = [
-        Sample(path, target, path.stem, doubtful=in_doubt(path))
+        Sample(path, target, path.stem, doubtful=in_doubt(path, [None, *Subtype][target]))
         for path, target in zip(map(Path, (f"{name}.jpeg" for name in names)), targets, strict=True)
     ]
     said = {"one": [-3.0, -1, 2, 1, 1, -2], "other": [-1.0, -3, 2, -3, 3, 1]}  # of pneumonias; each is wrong on some

@@ -52,6 +52,16 @@ def test_a_model_is_measured_over_what_it_calls_pneumonia(tiny_model: Path, flat
     assert re.search(r"heat +0\.693 \(0\.693 to 0\.693\)", result.output)
 
 
+def test_pictures_of_one_patient_say_nothing_of_others(tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "PNEUMONIA").mkdir()
+    for number, black in enumerate((1, 2, 3)):
+        picture = np.full((8, 8), 255, np.uint8)
+        picture[:, :black] = 0
+        Image.fromarray(picture).save(tmp_path / "PNEUMONIA" / f"person1_virus_{number}.png")
+    found = measure(tiny_model, tmp_path)
+    assert (found.pictures, found.heat.low, found.heat.high) == (3, found.heat.value, found.heat.value)
+
+
 def test_pictures_that_cannot_be_scored_are_counted_and_the_first_named(
     tiny_model: Path, flat: Flat, tmp_path: Path
 ) -> None:

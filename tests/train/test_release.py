@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -221,6 +222,8 @@ def test_only_as_many_pictures_as_are_published_are_taken_for_the_published_ones
     for others in (samples[1:], [*samples, Sample(Path("x.png"), SOME_PNEUMONIA, "p")]):
         assert source_of(others, mine) == "Pictures of the exporter's own, in mine."
     assert source_of(samples, table) == "Pictures of the exporter's own, listed in mine.csv."
+    odd = os.fsdecode(b"odd\xff.csv")
+    assert source_of(samples, table.with_name(odd)) == r"Pictures of the exporter's own, listed in odd\udcff.csv."
 
 
 def test_a_table_of_candidates_on_other_pictures_does_not_go_into_a_card(data: Path, run: Path, tmp_path: Path) -> None:

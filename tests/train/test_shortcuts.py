@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from sklearn.model_selection import PredefinedSplit
 
 from pneumoscan import metrics
@@ -126,3 +126,12 @@ def test_sizes_of_files_count_only_where_they_differ(make_dataset: Callable[[int
     sizes = read_sizes(samples, None)
     assert sizes[0].tolist() == [60, 50]
     assert (sizes[1:] == 48).all()
+
+
+def test_sizes_of_files_are_those_of_pictures_as_they_are_displayed(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("L", (60, 50)).save(tmp_path / "1.png")
+    Image.new("L", (60, 50)).save(tmp_path / "2.jpg", exif=turned)
+    samples = [replace(SAMPLES[1], path=tmp_path / name) for name in ("1.png", "2.jpg")]
+    assert read_sizes(samples, None).tolist() == [[60, 50], [50, 60]]
