@@ -47,11 +47,11 @@ def main() -> None:
         complain("no more threads may be started: raise the limit of processes (ulimit -u, TasksMax, --pids-limit)")
         sys.exit(Exit.INPUT_ERRORS)
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
-        import tempfile
+        from pneumoscan.surroundings import spill_folder
 
         place = ""
         with suppress(OSError):  # there may be none
-            place = f" in {tempfile.gettempdir()}"
+            place = f" in {spill_folder()}"
         complain(f"cannot keep temporary data{place}: {error}; set TMPDIR to a place with room")
         sys.exit(Exit.INPUT_ERRORS)
 

@@ -31,6 +31,9 @@ Decoding takes up to 11 bytes a pixel (transparency; 8 for 16 bits, 5 for colour
 that is scaled). So the largest digital radiographs, which must not wait for each other, take 180 MB a thread at most.
 """
 
+MAX_TEXT = 16 * 1024**2
+"""Bytes of a text or colour profile in a PNG, unpacked: some hold the header of a DICOM file, or hidden bombs."""
+
 RESAMPLING = "bilinear"
 """Name of the filter in `decode`, as the model file states it. Pillow's is anti-aliased."""
 
@@ -229,9 +232,10 @@ def _open(data: bytes) -> ImageFile.ImageFile:
 
 
 def _png_reader() -> type[ImageFile.ImageFile]:
-    from PIL.PngImagePlugin import PngImageFile  # takes its time, and most scans are of JPEGs alone
+    from PIL import PngImagePlugin  # takes its time, and most scans are of JPEGs alone
 
-    return PngImageFile
+    PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT
+    return PngImagePlugin.PngImageFile
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
@@ -260,6 +264,8 @@ def _read_failure(error: Exception) -> ErrorCode:
     message = str(error).lower()
     if "cannot handle" in message:  # a number of bits or of layers
         return ErrorCode.UNSUPPORTED_FORMAT
+    if "too large" in message or "too much" in message:  # what is said beside the pixels
+        return ErrorCode.TOO_LARGE
     return ErrorCode.TRUNCATED if "truncated" in message else ErrorCode.CORRUPT
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from pneumoscan.records import Label, Record, Status, Subtype
-from pneumoscan.sources import find_files
+from pneumoscan.sources import PassedOver, Selection, find_files
 
 FILE_NAMES = (
     re.compile(r"(?P<group>person\d+)_(?P<kind>bacteria|virus)_\d+", re.IGNORECASE),
@@ -53,13 +53,19 @@ class Labelled:
     group: str
 
 
-def read_labels(source: str | os.PathLike[str]) -> tuple[list[Labelled], list[str]]:
+def read_labels(
+    source: str | os.PathLike[str], passed_over: PassedOver = lambda *_: None
+) -> tuple[list[Labelled], list[str]]:
     """Reads a folder or a CSV.
 
-    In a folder, a picture's label is the nearest folder above it, the named one included, that is called NORMAL or
-    PNEUMONIA, whatever the case; `bacteria` or `virus` in its name is the subtype, and `person<N>` or the like the
-    patient, whatever the case. A CSV has the columns `path` and `label` (normal, pneumonia, bacterial, viral), and
-    perhaps `subtype` and `group`; its relative paths start at its own folder.
+    In a folder, where links to folders are followed, a picture's label is the nearest folder above it, the named one
+    included, that is called NORMAL or PNEUMONIA, whatever the case; `bacteria` or `virus` in its name is the subtype,
+    and `person<N>` or the like the patient, whatever the case. A CSV has the columns `path` and `label` (normal,
+    pneumonia, bacterial, viral), and perhaps `subtype` and `group`; its relative paths start at its own folder.
+
+    Args:
+        source: the folder or CSV.
+        passed_over: called with each file in a folder that is no picture by its name (see `sources.find_files`).
 
     Returns:
         What has a label, and the paths of what has none, both in the order of the walk or the rows.
@@ -70,7 +76,8 @@ def read_labels(source: str | os.PathLike[str]) -> tuple[list[Labelled], list[st
     source = os.fspath(source)
     if os.path.isdir(source):
         spelt: dict[str, str] = {}
-        return _part((path, _from_place(path, source, spelt)) for path in find_files([source]))
+        found = find_files([source], Selection(follow_links=True), passed_over=passed_over)
+        return _part((path, _from_place(path, source, spelt)) for path in found)
     try:
         return _part(_read_csv(source))
     except OSError as error:

@@ -235,12 +235,16 @@ class Ledger:
         return found
 
     def _load(self, format: Format) -> None:
+        from pneumoscan.schema import violations  # takes its time, and most scans begin anew
+
         with self.path.open("rb") as file:
             self._database.execute("BEGIN")
             try:
                 for row in read_rows(file, format):
                     if tuple(row.values) != COLUMNS or row.values["schema"] != SCHEMA_VERSION:
                         raise FormatError("not a record of this version of the program", row.line)
+                    if wrong := violations(row.values):  # as when another program saved it anew
+                        raise FormatError(f"not a record of this program: {wrong[0]}", row.line)
                     try:
                         self.note(row.start, row.end, row.values)
                     except (

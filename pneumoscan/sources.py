@@ -41,6 +41,7 @@ holds a NUL."""
 
 NUL = b"\0"
 USE_NULL = "do NULs end its names? Then use --null"
+NO_NULL = "do newlines end its names? Then leave out --null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +155,13 @@ def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
         separator: one byte, newline or NUL.
 
     Raises:
-        ValueError: the list is separated otherwise: a name holds a NUL or does not end within `LONGEST_NAME`.
+        ValueError: the list is separated otherwise: a name holds a NUL, does not end within `LONGEST_NAME`, or is all
+            that there is and ends with a newline instead of NUL.
         OSError: the stream cannot be read.
     """
     # Of a buffered stream, read() would wait for a full chunk.
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    rest, is_first = b"", separator != NUL
+    rest, is_first, has_ended = b"", separator != NUL, False
     while True:
         yield from _until_readable(stream)
         if not (chunk := read(LIST_CHUNK)):
@@ -168,7 +170,10 @@ def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
         if names and is_first:
             names[0], is_first = names[0].removeprefix(BOM_UTF8), False
         yield from _decode(names, separator)
+        has_ended |= bool(names)
         _check_length(rest, separator)
+    if separator == NUL and not has_ended and rest.endswith(b"\n"):
+        raise ValueError(f"the list holds no NUL: {NO_NULL}")
     yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
 
 
@@ -194,7 +199,7 @@ def _check_length(name: bytes, separator: bytes) -> None:
     if len(name) > LONGEST_NAME:
         raise ValueError(
             f"the list holds a name of more than {LONGEST_NAME >> 10} KiB: "
-            + ("do newlines end its names? Then leave out --null" if separator == NUL else USE_NULL)
+            + (NO_NULL if separator == NUL else USE_NULL)
         )
 
 

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -59,7 +60,7 @@ def encodings() -> Answer:
 def temporary() -> Answer:
     """Whether what is remembered of millions of files can spill to a disk."""
     try:
-        folder = tempfile.gettempdir()
+        folder = spill_folder()
         answer = _writable(folder)
     except OSError as error:
         advice = "name a directory that can be written in TMPDIR"
@@ -69,6 +70,23 @@ def temporary() -> Answer:
         return answer
     _, message, details = answer
     return State.WARNING, f"{message}, in place of TMPDIR={wanted}, which cannot be written", details
+
+
+def spill_folder() -> str:
+    """Where SQLite keeps what does not fit into memory, which is not always where Python keeps temporary files.
+
+    See https://www.sqlite.org/tempfiles.html, section 5.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    if os.name == "nt":
+        return tempfile.gettempdir()
+    named = os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR")
+    for folder in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return os.path.abspath(folder)
+    raise FileNotFoundError(errno.ENOENT, "there is no folder for them")
 
 
 def folder() -> Answer:

@@ -446,13 +446,13 @@ class TestSurroundings:
     def test_no_temporary_directory_is_a_failure(
         self, found: Callable[..., Check], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def gettempdir() -> str:
-            raise FileNotFoundError(errno.ENOENT, "No usable temporary directory")
-
-        monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
+        monkeypatch.setattr(os, "access", lambda *_: False)
         check = found("temporary")
         assert check.state is State.FAILED
-        assert "No usable temporary directory; name a directory that can be written in TMPDIR" in check.message
+        assert (
+            "cannot be written: there is no folder for them; name a directory that can be written in TMPDIR"
+            in check.message
+        )
 
     def test_a_directory_that_cannot_be_written_is_a_warning_if_it_is_the_current_one(
         self, found: Callable[..., Check], monkeypatch: pytest.MonkeyPatch

@@ -264,6 +264,14 @@ class TestNothingToEvaluate:
         assert (code, stdout) == (Exit.NOTHING_TO_SCAN, "")
         assert "no pictures in" in stderr
 
+    def test_in_a_folder_of_other_files_tells_of_them(self, tmp_path: Path) -> None:
+        for name in ("NORMAL/a.dcm", "NORMAL/b.dcm", "PNEUMONIA/c"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        code, _, stderr = evaluate(tmp_path)
+        assert code == Exit.NOTHING_TO_SCAN
+        assert "passed over: 3 files named otherwise than pictures (2 of .dcm, 1 of no suffix)" in stderr
+
     def test_without_labels_is_wrong_usage(self, tmp_path: Path) -> None:
         (tmp_path / "a.jpg").touch()
         code, _, stderr = evaluate(tmp_path)

@@ -145,6 +145,36 @@ class TestPredict:
             assert "where nothing is scanned" in result.stderr
         assert ((tmp_path / "x" / "a.png.png").read_bytes(), pictures(tmp_path)) == before
 
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_tells_of_inputs_in_the_folder_which_it_does_not_scan(
+        self, predict: Predict, flat: Flat, tmp_path: Path, listed: bool
+    ) -> None:
+        flat("x/a.png", 204), flat("x/heat/b.png", 204)
+        (tmp_path / "list").write_text("x/a.png\nx/heat/b.png\n")
+        inputs = ["--files-from", "list"] if listed else ["x"]
+        for _ in range(2):  # in the second there is an overlay too, which is no loss
+            result = predict(*inputs, "--heatmaps", "x/heat")
+            assert [json.loads(line)["path"] for line in result.stdout.splitlines()] == ["x/a.png"]
+            assert "1 input in x/heat, the folder of heatmaps, where nothing is scanned: name another" in result.stderr
+            assert result.returncode == 1
+        assert pictures(tmp_path / "x" / "heat") == {"b.png", "x/a.png.png"}
+
+    def test_says_why_there_is_nothing_to_scan_where_all_lies_in_the_folder(self, predict: Predict, flat: Flat) -> None:
+        flat("x/heat/b.png", 204)
+        result = predict("x", "--heatmaps", "x/heat")
+        assert (result.returncode, result.stdout) == (3, "")
+        assert "nothing to scan: no pictures in x but 1 in the folder of heatmaps" in result.stderr
+
+    def test_replaces_no_picture_that_it_has_not_drawn(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 204)
+        before = flat("out/x/a.png.png", 99).read_bytes()
+        result = predict("x", "--heatmaps", "out")
+        assert (result.returncode, json.loads(result.stdout)["label"]) == (1, "PNEUMONIA")
+        assert (
+            "cannot write the heatmap out/x/a.png.png: a picture lies there that this program has not" in result.stderr
+        )
+        assert (tmp_path / "out" / "x" / "a.png.png").read_bytes() == before
+
     def test_never_writes_through_a_link_to_elsewhere(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
         flat("x/a.png", 204)
         (tmp_path / "out").mkdir()
@@ -302,16 +332,6 @@ class TestPredict:
         assert drawing.lacks(str(path), Label.PNEUMONIA, False, settings)
         monkeypatch.setattr("pneumoscan.cli.heatmaps.os.access", lambda path, mode: False)  # chmod stops no root
         assert not drawing.lacks(str(path), Label.PNEUMONIA, False, settings)
-
-    def test_that_goes_on_with_a_label_that_is_none_draws_nothing_of_it(
-        self, predict: Predict, flat: Flat, tmp_path: Path
-    ) -> None:
-        flat("x/a.png", 204)
-        predict("x", "-o", "out.jsonl")
-        text = (tmp_path / "out.jsonl").read_text()
-        (tmp_path / "out.jsonl").write_text(text.replace('"PNEUMONIA"', '"ill"'))
-        result = predict("x", "-o", "out.jsonl", "--resume", "--heatmaps", "out")
-        assert (result.returncode, result.stderr, pictures(tmp_path / "out")) == (0, "", set())
 
     def test_has_one_of_a_picture_with_the_longest_name(self, predict: Predict, flat: Flat, tmp_path: Path) -> None:
         flat(f"x/{251 * 'f'}.png/{251 * 'a'}.png", 204)

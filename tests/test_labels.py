@@ -36,6 +36,16 @@ class TestFolders:
         }
         assert unlabelled == []
 
+    def test_may_be_links_which_are_followed_but_not_in_circles(self, tmp_path: Path) -> None:
+        folder(tmp_path / "elsewhere", "b.jpg"), folder(tmp_path / "x", "NORMAL/a.jpg")
+        (tmp_path / "x" / "PNEUMONIA").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "x" / "NORMAL" / "again").symlink_to("..")
+        found, _ = read_labels(tmp_path / "x")
+        assert [(os.path.relpath(each.path, tmp_path / "x"), each.label) for each in found] == [
+            ("NORMAL/a.jpg", Label.NORMAL),
+            ("PNEUMONIA/b.jpg", Label.PNEUMONIA),
+        ]
+
     def test_may_be_named_after_their_only_label(self, tmp_path: Path) -> None:
         ((each,), unlabelled) = read_labels(folder(tmp_path / "NORMAL", "a.jpg"))
         assert (each.label, unlabelled) == (Label.NORMAL, [])
@@ -75,7 +85,7 @@ class TestFolders:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         closed = str(tmp_path / "NORMAL")  # a walk yields what it cannot list
-        monkeypatch.setattr("pneumoscan.labels.find_files", lambda _: [closed])
+        monkeypatch.setattr("pneumoscan.labels.find_files", lambda *_, **__: [closed])
         ((each,), _) = read_labels(tmp_path)
         assert (each.path, each.label) == (closed, Label.NORMAL)
 

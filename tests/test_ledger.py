@@ -1,6 +1,7 @@
 import errno
 import json
 import logging
+import math
 import os
 import platform
 import subprocess
@@ -188,7 +189,17 @@ class TestALedger:
             assert not ledger.holds("b.jpg", line)
 
     @pytest.mark.parametrize(
-        "change", [{"path": 3}, {"path": "\ud800"}, {"bytes": [1]}, {"threshold": {}}, {"bytes": 2**70}]
+        "change",
+        [
+            {"path": 3},
+            {"path": "\ud800"},
+            {"bytes": [1]},
+            {"threshold": {}},
+            {"bytes": 2**70},
+            {"review": "False"},
+            {"label": "ILL"},
+            {"probability": math.nan},
+        ],
     )
     def test_refuses_values_that_no_record_has(self, tmp_path: Path, change: dict[str, object]) -> None:
         (tmp_path / "out").write_text(json.dumps(asdict(ILL) | change) + "\n")

@@ -284,6 +284,15 @@ class TestTheTheme:
         page.prefer("dark")
         page.until(lambda: len(page.names) < 100)
 
+    def test_tells_on_paper_that_there_are_more_rows(self, page: Page, tmp_path: Path) -> None:
+        page.open(written(tmp_path, (scored(f"{i}.jpeg", i / 2000) for i in range(1500))))
+        page.prefer("light", medium="print")
+        page.until(lambda: len(page.names) == 1000)
+        visible = "return document.getElementById('shown').innerText"
+        assert page.run(visible) == "1,500 pictures, of which the first 1,000 are printed"
+        page.prefer("light")
+        page.until(lambda: page.run(visible) == "1,500 pictures")
+
 
 HOSTILE = (
     "<img src=x onerror=document.title='hacked'>.png",

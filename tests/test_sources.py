@@ -634,6 +634,16 @@ def test_a_name_without_an_end_is_given_up_before_it_fills_memory(separator: byt
     assert sum(call.args[0] for call in endless.read.mock_calls) == LONGEST_NAME + LIST_CHUNK
 
 
+def test_a_short_list_whose_names_newlines_end_is_not_taken_for_one_name() -> None:
+    with pytest.raises(ValueError, match="Then leave out --null"):
+        list(read_list(io.BytesIO(b"a.jpg\nb.jpg\n"), b"\0"))
+
+
+def test_a_name_may_hold_newlines_where_nul_ends_it_or_nothing_does() -> None:
+    assert list(read_list(io.BytesIO(b"a\n\0b\n"), b"\0")) == ["a\n", "b\n"]
+    assert list(read_list(io.BytesIO(b"a\nb"), b"\0")) == ["a\nb"]
+
+
 @pytest.mark.parametrize("ends", [b"", b"\0", b"\0b\0"])
 def test_a_list_whose_names_newlines_end_is_not_taken_for_one_long_name(ends: bytes) -> None:
     with pytest.raises(ValueError, match="Then leave out --null"):

@@ -100,6 +100,24 @@ class TestTemporaryData:
         assert "Traceback" not in result.stderr
         assert (tmp_path / "out.csv").read_text() == "older"
 
+    @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux")
+    @pytest.mark.parametrize("named", [{}, {"TMPDIR": "named"}, {"SQLITE_TMPDIR": "named"}, {"TMPDIR": "gone"}])
+    def test_is_looked_for_where_it_is(self, tmp_path: Path, named: dict[str, str]) -> None:
+        (tmp_path / "named").mkdir()
+        program = (
+            "import os; from pneumoscan import ledger, surroundings; seen = ledger.PathSet()\n"
+            "for number in range(40_000): seen.add(f'{number:0100}')\n"
+            "files = [os.readlink(f'/proc/self/fd/{each.name}') for each in list(os.scandir('/proc/self/fd'))"
+            " if os.path.lexists(f'/proc/self/fd/{each.name}')]\n"
+            "(spilt,) = [each for each in files if 'etilqs' in each]\n"
+            "print(os.path.dirname(spilt)); print(surroundings.spill_folder())"
+        )
+        env = {name: value for name, value in os.environ.items() if not name.endswith("TMPDIR")}
+        env |= {name: str(tmp_path / value) for name, value in named.items()}
+        command = [sys.executable, "-c", program]
+        spilt, told = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+        assert spilt == told
+
 
 class TestPipes:
     def test_into_jq_carry_nothing_but_data(self, shell: Shell, many: Many) -> None:
@@ -135,23 +153,26 @@ class TestPipes:
             assert len(pipe.read().splitlines()) == 1000
         assert process.returncode == Exit.OK
 
-    def test_whose_reader_sleeps_do_not_keep_a_stopped_run_alive(
+    def test_whose_reader_sleeps_keep_no_stopped_run_alive_and_no_file_from_its_end(
         self, many: Many, tiny_model: Path, tmp_path: Path
     ) -> None:
         many(2000)
-        program = "from pneumoscan import __main__; from pneumoscan.cli import stop; stop.GRACE = 0.2; __main__.main()"
+        program = (
+            "from pneumoscan import __main__; from pneumoscan.cli import stop; stop.PATIENCE = 0.2; __main__.main()"
+        )
         command = [sys.executable, "-c", program, "predict", "many", "-q", "--model", tiny_model]
-        command += ["-o", "-", "-o", "out.jsonl"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path) as process:
-            assert process.stdout is not None
-            output = tmp_path / "out.jsonl"
+        command += ["-o", "-", "-o", "out.json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+            assert process.stdout is not None and process.stderr is not None
+            output = tmp_path / ".out.json.partial"
             before = 0
             while not output.exists() or (size := output.stat().st_size) == 0 or size != before:
                 before = output.stat().st_size if output.exists() else 0
                 time.sleep(0.3)  # in which more would come, if the pipe were not full
             process.terminate()
-            assert process.wait(30) == Exit.TERMINATED
-        assert 0 < len(read(tmp_path / "out.jsonl", Format.JSONL)) < 2000
+            assert process.wait(25) == Exit.TERMINATED  # before all that hangs is given up
+            assert process.stderr.read() == b"pneumoscan: cannot write -: nobody reads it\n"
+        assert 0 < len(read(tmp_path / "out.json", Format.JSON)) < 2000
 
     def test_from_find_bring_any_name(self, shell: Shell, flat: Flat) -> None:
         flat("in/a\nb.png", 51), flat("in/\x1b[31m.png", 204)

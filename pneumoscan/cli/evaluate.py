@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, need_place, say
+from pneumoscan.cli.exits import Exit, complain, counted, fail, misuse, need_folder, need_place, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -127,7 +127,7 @@ def evaluate(
         need_folder(root, "--root")
     _prepare(plots, report)
     configure_messages(quiet)
-    known, unlabelled = _known(labels)
+    known, unlabelled = _known(labels, quiet)
     heat: dict[str, Heat] = {}
     if predictions is None:
         options = {"max_pixels": max_pixels, "batch_size": batch_size, "workers": workers}
@@ -181,16 +181,22 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
         misuse(f"cannot make the folder {plots}: {error.strerror}", "--plots")
 
 
-def _known(source: str) -> tuple[list[Labelled], list[str]]:
+def _known(source: str, quiet: bool) -> tuple[list[Labelled], list[str]]:
+    others: Counter[str] = Counter()
     try:
-        known, unlabelled = read_labels(source)
+        known, unlabelled = read_labels(source, lambda path, _: others.update([PurePath(path).suffix or "no suffix"]))
     except LabelError as error:
         misuse(str(error), "LABELS")
     if not known and unlabelled:
         where = "no picture lies below a folder NORMAL or PNEUMONIA" if Path(source).is_dir() else "no row has a label"
         misuse(f"{source}: {where}", "LABELS")
+    most = ", ".join(f"{count:,} of {suffix}" for suffix, count in others.most_common(3))
+    told = f"{counted(others.total(), 'file')} named otherwise than pictures ({most})" if others else ""
     if not known:
-        fail(f"nothing to evaluate: no pictures in {source}", Exit.NOTHING_TO_SCAN)
+        passed_over = f"; passed over: {told}" if told else ""
+        fail(f"nothing to evaluate: no pictures in {source}{passed_over}", Exit.NOTHING_TO_SCAN)
+    if told and not quiet:
+        complain(f"passed over: {told}")
     return known, unlabelled
 
 

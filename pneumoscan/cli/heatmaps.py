@@ -16,6 +16,7 @@ from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.ledger import Settings
 from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, timestamp
+from pneumoscan.sources import is_picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +74,7 @@ class Heatmaps:
     Attributes:
         written: how many overlays were written.
         failed: how many could not be.
+        left_out: how many inputs lie in the folder that are no drawings, and were not scanned.
     """
 
     def __init__(self, folder: Path, which: Which, inputs: list[str]) -> None:
@@ -86,7 +88,7 @@ class Heatmaps:
         Raises:
             typer.BadParameter: it cannot be written to, or an input lies in it.
         """
-        self.written = self.failed = 0
+        self.written = self.failed = self.left_out = 0
         self._folder, self._which = folder, which
         try:
             place = folder if os.path.lexists(folder) else folder.absolute().parent
@@ -106,6 +108,13 @@ class Heatmaps:
         """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
         return _lies_in(path, self._root)
 
+    def leave_out(self, path: str) -> bool:
+        """Whether a path lies in the folder; counts what was not drawn by this program, which nobody will miss."""
+        if not self.holds(path):
+            return False
+        self.left_out += self._basis(path) is None
+        return True
+
     def lacks(self, path: str, label: str | None, review: bool, settings: Settings) -> bool:
         """Whether a picture that got this verdict has no overlay of it, though it is to get one and can be read."""
         if not self._wants(label, review) or not os.access(path, os.R_OK):
@@ -113,7 +122,7 @@ class Heatmaps:
         with suppress(OSError):
             status = os.stat(path)
             basis = _basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
-            return self._basis_at(mirrored(path)) != basis
+            return self._basis(self._folder / mirrored(path)) != basis
         return False
 
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
@@ -148,17 +157,17 @@ class Heatmaps:
             return bool(label)  # of the others the model may not judge
         return review if self._which == "review" else label == Label.PNEUMONIA
 
-    def _basis_at(self, place: str) -> str | None:
-        """What the overlay at a place was drawn from; None where there is none."""
+    @staticmethod
+    def _basis(path: str | os.PathLike[str]) -> str | None:
+        """What a drawing was drawn from; None where there is none of this program's."""
         from pneumoscan import png
 
-        return png.basis_of(self._folder / place)
+        return png.basis_of(path)
 
     def _forget(self, record: Record) -> None:
         """Removes an overlay of what an input was, or was said to be, before this record; no sheet of `explain`."""
-        place = mirrored(record.path)
-        target = self._folder / place
-        is_another = self._basis_at(place) not in (None, "", _basis_of(record))
+        target = self._folder / mirrored(record.path)
+        is_another = self._basis(target) not in (None, "", _basis_of(record))
         if is_another and _lies_in(os.fspath(target.parent), self._root):
             with suppress(OSError):
                 os.unlink(target)
@@ -172,6 +181,8 @@ class Heatmaps:
         target = self._folder / place
         if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
+        if not target.is_symlink() and is_picture(target) and png.basis_of(target) is None:
+            raise OSError(0, "a picture lies there that this program has not drawn")
         picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.

@@ -156,12 +156,12 @@ def predict(
     stop = StopSignal()
     is_cut = False
     begun = time.monotonic()
-    with Outputs(formats, resume=resume) as outputs:
+    with Outputs(formats, resume=resume, patience=stop.patience) as outputs:
 
         def is_own(path: str) -> bool:
-            return bool(outputs.owns(path) or (drawing and drawing.holds(path)) or (page and page.owns(path)))
+            return bool(outputs.owns(path) or (page and page.owns(path)))
 
-        untaken = Untaken(with_names=not include, is_own=is_own)
+        untaken = Untaken(with_names=not include, is_own=lambda path: is_own(path) or (drawing and drawing.holds(path)))
         inputs = find_files(named, selection, outputs.forget_failure, untaken.add)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
@@ -173,6 +173,8 @@ def predict(
             part = "" if shard is None else f" fall to part {shard}, or there are none"
             others = f"; passed over: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
+            if drawing and drawing.left_out:
+                part = f" but {drawing.left_out:,} in the folder of heatmaps, where nothing is scanned"
             fail(f"nothing to scan: no pictures in {where}{part}{others}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
@@ -196,12 +198,19 @@ def predict(
         if drawing:
             tell(f"{counted(drawing.written, 'heatmap')} in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
+    if drawing and drawing.left_out:
+        complain(
+            f"{counted(drawing.left_out, 'input')} in {heatmaps}, the folder of heatmaps, where nothing is scanned: "
+            "name another one with --heatmaps"
+        )
     if drawing and drawing.failed:
         records_are = "" if outputs.failed else "; all records are"
         complain(f"{counted(drawing.failed, 'heatmap')} could not be written{records_are}")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     stop.exit_if_any()
-    if counts[Status.ERROR] or counts.unread or outputs.failed or (drawing and drawing.failed) or lacks_page:
+    if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_page:
+        raise typer.Exit(Exit.INPUT_ERRORS)
+    if drawing and (drawing.failed or drawing.left_out):
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
@@ -288,7 +297,7 @@ def _to_do(
         for path in inputs:
             if path == NOTHING_YET:
                 yield path
-            elif not is_own(path) and seen.add(plain(path)):
+            elif not is_own(path) and not (drawing and drawing.leave_out(path)) and seen.add(plain(path)):
                 done = outputs.done(path, settings)
                 if done and not (drawing and drawing.lacks(path, *done, settings)):
                     counts.done += 1

@@ -206,11 +206,22 @@
     body.replaceChildren();
     drawn.clear();
     draw();
-    const all = rows.length.toLocaleString("en");
-    byId("shown").textContent = state.order.length === rows.length ? `${all} pictures`
-      : `${state.order.length.toLocaleString("en")} of ${all} pictures`;
+    tell();
     byId("empty").hidden = state.order.length > 0;
     list.setAttribute("aria-rowcount", state.order.length + 1);
+  }
+
+  // How many rows there are, on paper too, which has no end to scroll to.
+  function tell() {
+    const [some, all, printed] = [state.order.length, rows.length, PRINTED].map((count) => count.toLocaleString("en"));
+    byId("shown").textContent = (state.order.length === rows.length ? `${all} pictures` : `${some} of ${all} pictures`) +
+      (state.printing && state.order.length > PRINTED ? `, of which the first ${printed} are printed` : "");
+  }
+
+  function print(isPrinting) {
+    state.printing = isPrinting;
+    draw();
+    tell();
   }
 
   function choose(filter) {
@@ -343,17 +354,8 @@
 
   addEventListener("scroll", drawSoon, { passive: true });
   addEventListener("resize", drawSoon);
-  matchMedia("print").addEventListener("change", (event) => {
-    state.printing = event.matches;
-    draw();
-  });
-  addEventListener("beforeprint", () => {
-    state.printing = true;
-    draw();
-  });
-  addEventListener("afterprint", () => {
-    state.printing = false;
-    draw();
-  });
+  matchMedia("print").addEventListener("change", (event) => print(event.matches));
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
   refresh();
 })();
