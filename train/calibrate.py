@@ -26,7 +26,7 @@ COVERAGE = 0.98
 SUBTYPE_PRECISION = 0.9
 """Share of the claims of either subtype, of pneumonias, that must agree with labels that are not in doubt."""
 FEWEST_OF_KIND = 50
-"""So many found pneumonias of either kind, plain and stressed, are needed to find where subtypes can be named."""
+"""So many claims of either subtype, of found pneumonias, plain and stressed, are needed to say how often they agree."""
 TENTHS = tuple(tenth / 10 for tenth in range(10))
 """Lower ends of the ranges of probability whose share of pneumonias is reported."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -295,6 +296,19 @@ class TestASample:
         samples = [replace(sample, target=target) for sample in SAMPLES]
         with pytest.raises(AuditError, match=f"no picture is {name} among the 120"):
             audit(write_model(tmp_path / "m.onnx"), samples, pictures(FRAME), SIZE)
+
+    @pytest.mark.parametrize("target", [0, 1])
+    def test_in_which_a_class_is_of_one_fold_only_is_refused(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: int
+    ) -> None:
+        folds = np.arange(120) % 3
+        monkeypatch.setattr("train.audit.open_fit", lambda *_, **__: SimpleNamespace(folds=folds))
+        samples = [
+            replace(sample, target=target if fold == 0 else 1 - target)
+            for sample, fold in zip(SAMPLES, folds, strict=True)
+        ]
+        with pytest.raises(AuditError, match=r"of the 120 .* all of one class are of one fold: raise --limit"):
+            audit(tmp_path, samples, pictures(FRAME), SIZE)
 
 
 class TestTheCommand:
