@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -29,7 +30,7 @@ _WORDS = {
 }
 
 TOLD = 3
-"""Wrong lines of a CSV that are told one by one."""
+"""Wrong lines of a CSV, or suffixes of other files, that are told one by one."""
 
 
 class LabelError(ValueError):
@@ -51,6 +52,23 @@ class Labelled:
     label: Label
     subtype: Subtype | None
     group: str
+
+
+class OtherFiles:
+    """How many files of a labelled folder are no pictures by their names, as a phrase; empty where there are none."""
+
+    def __init__(self) -> None:
+        self._suffixes: Counter[str] = Counter()
+
+    def add(self, path: str, _: bool = False) -> None:
+        """Counts a file."""
+        self._suffixes[PurePath(path).suffix or "no suffix"] += 1
+
+    def __str__(self) -> str:
+        if not (count := self._suffixes.total()):
+            return ""
+        most = ", ".join(f"{number:,} of {suffix}" for suffix, number in self._suffixes.most_common(TOLD))
+        return f"{count:,} file{'' if count == 1 else 's'} named otherwise than pictures ({most})"
 
 
 def read_labels(

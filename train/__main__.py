@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from pneumoscan.labels import TOLD
+from pneumoscan.labels import TOLD, OtherFiles
 from pneumoscan.metrics import Interval
 from train import dataset
 from train.dataset import Sample
@@ -57,7 +57,7 @@ def _learning_rate(value: float) -> float:
 @app.command()
 def index(data: Data) -> None:
     """Print classes, patient groups, duplicates, and leaks between splits of DATA."""
-    samples = dataset.read_samples(data)
+    samples = _read_samples(data)
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
     _tell_doubts(samples, data)
     duplicates = dataset.find_duplicates(pixels)
@@ -360,7 +360,7 @@ def _training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:
     """Samples of the training split (all, where the data set has no splits), identical pictures in one group, and
     their pixels. What is doubtful about them goes to standard error.
     """
-    samples = [sample for sample in dataset.read_samples(data) if sample.split in ("", "train")]
+    samples = [sample for sample in _read_samples(data) if sample.split in ("", "train")]
     if not samples:
         raise DatasetError(f"{data}: no pictures in the split train")
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
@@ -373,6 +373,15 @@ def _training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:
             "python -m train index tells all"
         )
     return dataset.merge_groups(samples, duplicates), pixels
+
+
+def _read_samples(data: Path) -> list[Sample]:
+    """All samples of DATA; what lies there and is no picture goes to standard error."""
+    others = OtherFiles()
+    samples = dataset.read_samples(data, others.add)
+    if str(others):
+        _warn(f"{data}: left out: {others}")
+    return samples
 
 
 def _tell_doubts(samples: list[Sample], data: Path) -> None:

@@ -22,6 +22,7 @@ from pneumoscan import decode
 from pneumoscan.card import CLASSES
 from pneumoscan.labels import TOLD, LabelError, Labelled, read_labels
 from pneumoscan.records import Label, Subtype
+from pneumoscan.sources import PassedOver
 from train.doubts import in_doubt
 from train.errors import DatasetError
 
@@ -56,7 +57,7 @@ class Sample:
     doubtful: bool = False
 
 
-def read_samples(source: Path) -> list[Sample]:
+def read_samples(source: Path, passed_over: PassedOver = lambda *_: None) -> list[Sample]:
     """Reads a `chest_xray` folder or a CSV as `pneumoscan.labels.read_labels` does, and which split each picture is of.
 
     Every picture needs a label. In a folder, the split is the nearest folder above a
@@ -64,11 +65,15 @@ def read_samples(source: Path) -> list[Sample]:
     column `split`, if there is one.
     A picture whose patient is not known is a patient of its own.
 
+    Args:
+        source: the folder or CSV.
+        passed_over: as of `read_labels`.
+
     Raises:
         DatasetError: nothing usable there, or a row or name that cannot be understood.
     """
     try:
-        labelled, unlabelled = read_labels(source)
+        labelled, unlabelled = read_labels(source, passed_over)
     except LabelError as error:
         raise DatasetError(str(error)) from error
     if unlabelled:

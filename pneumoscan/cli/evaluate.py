@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, counted, fail, misuse, need_folder, need_place, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, need_place, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -28,7 +28,7 @@ from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import recorded
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.labels import LabelError, Labelled, Pair, Pairing, pair, read_labels
+from pneumoscan.labels import LabelError, Labelled, OtherFiles, Pair, Pairing, pair, read_labels
 from pneumoscan.records import Record
 from pneumoscan.report.mistakes import is_wrong
 
@@ -182,16 +182,15 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
 
 
 def _known(source: str, quiet: bool) -> tuple[list[Labelled], list[str]]:
-    others: Counter[str] = Counter()
+    others = OtherFiles()
     try:
-        known, unlabelled = read_labels(source, lambda path, _: others.update([PurePath(path).suffix or "no suffix"]))
+        known, unlabelled = read_labels(source, others.add)
     except LabelError as error:
         misuse(str(error), "LABELS")
     if not known and unlabelled:
         where = "no picture lies below a folder NORMAL or PNEUMONIA" if Path(source).is_dir() else "no row has a label"
         misuse(f"{source}: {where}", "LABELS")
-    most = ", ".join(f"{count:,} of {suffix}" for suffix, count in others.most_common(3))
-    told = f"{counted(others.total(), 'file')} named otherwise than pictures ({most})" if others else ""
+    told = str(others)
     if not known:
         passed_over = f"; passed over: {told}" if told else ""
         fail(f"nothing to evaluate: no pictures in {source}{passed_over}", Exit.NOTHING_TO_SCAN)

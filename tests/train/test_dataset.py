@@ -176,6 +176,14 @@ class TestDoubtsAboutData:
         (folder / "my.csv").write_text(text)
         return CliRunner().invoke(app, [*command, str(folder / "my.csv")]).stderr
 
+    @pytest.mark.parametrize("command", ["index", "fit"])
+    def test_tell_files_that_are_no_pictures(self, tmp_path: Path, command: str) -> None:
+        (tmp_path / "NORMAL").mkdir()
+        Image.new("L", (16, 16)).save(tmp_path / "NORMAL" / "a.png")
+        (tmp_path / "NORMAL" / "b.dcm").touch()
+        told = CliRunner().invoke(app, [command, str(tmp_path)]).stderr
+        assert f"{tmp_path}: left out: 1 file named otherwise than pictures (1 of .dcm)\n" in told
+
     def test_tell_columns_that_are_not_used(self, tmp_path: Path) -> None:
         told = self.told(tmp_path, "path,label,patient,Split, group\n0.png,normal,a,test,p1\n", 10)
         assert "columns that are not used: 'patient', 'Split'; used are path, label, subtype, group, split" in told
