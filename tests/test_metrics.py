@@ -106,6 +106,11 @@ def test_calibration_error_is_the_gap_between_score_and_share() -> None:
     assert metrics.calibration_error(np.array([True]), np.array([1.0])) == 0
 
 
+def test_a_reflected_interval_ends_at_nothing() -> None:
+    assert metrics.interval_of(0.02, np.full(100, 0.05), reflected=True) == (0.02, 0, 0.02)
+    assert metrics.interval_of(0.05, np.full(100, 0.06), reflected=True) == pytest.approx((0.05, 0.04, 0.05))
+
+
 class TestBootstrap:
     values = np.random.default_rng(1).normal(size=400)
 

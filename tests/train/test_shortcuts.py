@@ -94,6 +94,18 @@ def test_are_measured_on_patients_that_they_did_not_learn(monkeypatch: pytest.Mo
     assert len(set(dealt.values())) == 4
 
 
+def test_intervals_tell_what_other_patients_would_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrap, drawn = metrics.bootstrap, []
+
+    def noting(figure: Callable[[np.ndarray], float], groups: list[str]) -> metrics.Interval:
+        drawn.append(groups)
+        return bootstrap(figure, groups)
+
+    monkeypatch.setattr(metrics, "bootstrap", noting)
+    shortcuts(SAMPLES, noise(), UNKNOWN)
+    assert drawn == [[sample.group for sample in SAMPLES]] * 3  # of the frame, the corners and texture
+
+
 def test_a_table_does_not_say_which_of_several_files_of_a_name_it_means(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("name,original_width,original_height\n1.png,1200,800\n")
     samples = [replace(SAMPLES[1], path=Path(folder) / "1.png") for folder in "ab"]
