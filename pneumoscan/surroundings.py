@@ -16,6 +16,10 @@ LITTLE_SPACE = 100 * 1024**2
 """Free bytes below which a disk is called nearly full."""
 
 
+SPILL_VARIABLES = ("SQLITE_TMPDIR", "TMPDIR")
+"""Of the environment, that tell SQLite where to keep what does not fit into memory: the first that can be written."""
+
+
 class State(StrEnum):
     """How a check ended: well, with scanning hampered, or with scanning impossible."""
 
@@ -65,11 +69,11 @@ def temporary() -> Answer:
     except OSError as error:
         advice = "name a directory that can be written in TMPDIR"
         return State.FAILED, f"temporary files cannot be written: {error.strerror}; {advice}", {"folder": None}
-    wanted = os.environ.get("TMPDIR") or folder
-    if os.path.abspath(wanted) == folder:
+    name = next((name for name in SPILL_VARIABLES if os.environ.get(name)), None)
+    if name is None or os.path.abspath(os.environ[name]) == folder:
         return answer
     _, message, details = answer
-    return State.WARNING, f"{message}, in place of TMPDIR={wanted}, which cannot be written", details
+    return State.WARNING, f"{message}, in place of {name}={os.environ[name]}, which cannot be written", details
 
 
 def spill_folder() -> str:
@@ -82,7 +86,7 @@ def spill_folder() -> str:
     """
     if os.name == "nt":
         return tempfile.gettempdir()
-    named = os.environ.get("SQLITE_TMPDIR"), os.environ.get("TMPDIR")
+    named = map(os.environ.get, SPILL_VARIABLES)
     for folder in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):
         if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
             return os.path.abspath(folder)

@@ -180,6 +180,14 @@ class TestTheCommand:
         assert run_doctor(env=os.environ | {"HOME": str(tmp_path)}).returncode == Exit.OK
         assert list(tmp_path.iterdir()) == []  # above all, no identity under which the inference library reports
 
+    def test_does_not_call_a_tmpdir_unwritable_that_only_comes_second(self, run_doctor: Run, tmp_path: Path) -> None:
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+        places = {"SQLITE_TMPDIR": str(tmp_path / "first"), "TMPDIR": str(tmp_path / "second")}
+        result = run_doctor("--json", env=os.environ | places)
+        (check,) = (each for each in json.loads(result.stdout)["checks"] if each["name"] == "temporary")
+        assert (check["state"], check["details"]["folder"]) == ("ok", str(tmp_path / "first"))
+
     def test_warns_of_a_tmpdir_that_is_not_used(self, run_doctor: Run, tmp_path: Path) -> None:
         result = run_doctor("--device", "cpu", env=os.environ | {"TMPDIR": str(tmp_path / "gone")})
         assert result.returncode == Exit.OK
