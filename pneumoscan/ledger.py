@@ -247,13 +247,7 @@ class Ledger:
                         raise FormatError(f"not a record of this program: {wrong[0]}", row.line)
                     try:
                         self.note(row.start, row.end, row.values)
-                    except (
-                        ValueError,
-                        TypeError,
-                        OverflowError,
-                        sqlite3.ProgrammingError,
-                        sqlite3.InterfaceError,
-                    ) as error:
+                    except (ValueError, OverflowError) as error:  # half a character, or too large a number
                         raise FormatError(f"not a record of this program: {error}", row.line) from error
                 self.end = file.seek(0, os.SEEK_END)
             except TornTailError as torn:

@@ -216,10 +216,8 @@ class FileSink:
 class StreamSink:
     """Standard output, a pipe or a device: each record goes out at once."""
 
-    def __init__(
-        self, descriptor: int, format: Format, patience: Patience = lambda: None, *, close: bool = True
-    ) -> None:
-        """Takes an open file descriptor, and whether it is to be closed at the end."""
+    def __init__(self, descriptor: int, format: Format, patience: Patience, *, close: bool = True) -> None:
+        """Takes an open file descriptor, how long its reader is waited for, and whether it is closed at the end."""
         self._descriptor = descriptor
         self._patience = patience
         self._close = close

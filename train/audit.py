@@ -119,7 +119,10 @@ def audit(
     if place.is_dir():
         held_out: bool | None = True
         fit = open_fit(place, samples, pixels, size, int8=int8)
-        _check_folds(fit.folds[pictures], labels[pictures] > 0)
+        if dataset.lack_a_class(fit.folds[pictures], labels[pictures] > 0):
+            raise AuditError(
+                f"of the {len(pictures)} pictures that are audited, all of one class are of one fold: raise --limit"
+            )
         answers, identity = ask_fit(fit, bench, ratios), fit.read_identity
     else:
         answers, model = ask_model(place, pixels, bench, ratios)
@@ -132,14 +135,6 @@ def audit(
     figures = {name: figures_of(answer, answers["plain"], labels, groups) for name, answer in answers.items()}
     kept = {name: skill_kept(answers[name], answers["plain"], labels, groups) for name in KEPT}
     return Audit(str(candidate), held_out, identity, figures, kept, checks_of(figures))
-
-
-def _check_folds(folds: NDArray[np.integer], truth: NDArray[np.bool_]) -> None:
-    """Raises `AuditError` unless outside each fold there are pictures of either class, to calibrate it by."""
-    if any(len(np.unique(truth[folds != fold])) < 2 for fold in np.unique(folds)):
-        raise AuditError(
-            f"of the {len(truth)} pictures that are audited, all of one class are of one fold: raise --limit"
-        )
 
 
 def draw(samples: list[Sample], count: int | None) -> Positions:

@@ -271,6 +271,16 @@ def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np
     return folds
 
 
+def lack_a_class(folds: NDArray[np.integer], truth: NDArray[np.bool_]) -> bool:
+    """Whether outside some fold all pictures are of one class, so that nothing can be fitted to the others.
+
+    Args:
+        folds: [N], in which each picture is held out.
+        truth: bool [N], whether it shows pneumonia.
+    """
+    return any(len(np.unique(truth[folds != fold])) < 2 for fold in np.unique(folds))
+
+
 def deal_groups(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.int64]:
     """As `assign_folds`, but a fold may lack a class."""
     targets = [sample.target for sample in samples]

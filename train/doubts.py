@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from pneumoscan.records import Subtype
 
-_SPELT = {"bacteria": Subtype.BACTERIAL, "virus": Subtype.VIRAL}
+SPELT = {"bacteria": Subtype.BACTERIAL, "virus": Subtype.VIRAL}
+"""Kinds of pneumonia as names spell them."""
 _NAME = re.compile(r"person\d+_(bacteria|virus)_(\d+)\.jpe?g", re.IGNORECASE)
 
 
@@ -38,7 +39,7 @@ DOUBTFUL = (
 def in_doubt(path: PurePath, subtype: Subtype | None) -> bool:
     """Whether the kind of a picture, if that is the one in its name, lies in a run."""
     kind, number = read_name(path)
-    return _SPELT.get(kind) == subtype and any(run.kind == kind and run.first <= number <= run.last for run in DOUBTFUL)
+    return SPELT.get(kind) == subtype and any(run.kind == kind and run.first <= number <= run.last for run in DOUBTFUL)
 
 
 def read_name(path: PurePath) -> tuple[str, int]:

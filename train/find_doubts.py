@@ -13,12 +13,10 @@ from pneumoscan import metrics
 from pneumoscan.metrics import Interval
 from train.candidates import held_out_logits
 from train.dataset import Sample, tells_kind
-from train.doubts import Run, read_name
+from train.doubts import SPELT, Run, read_name
 from train.errors import DatasetError
 from train.fitted import open_fit
 
-KINDS = ("bacteria", "virus")
-"""As names spell them."""
 REACH = 20
 """So many neighbours on either side decide whether a label lies in a run; a run has at least twice as many pictures."""
 BEST = 0.9
@@ -95,15 +93,15 @@ def find_runs(paths: Sequence[PurePath], viral: NDArray[np.floating]) -> list[Do
     names = [read_name(path) for path in paths]
     kinds, numbers = np.array([kind for kind, _ in names]), np.array([number for _, number in names])
     named = kinds != ""
-    if set(kinds[named]) != set(KINDS):
+    if set(kinds[named]) != set(SPELT):
         raise DatasetError("no pictures of both kinds with names such as person1_virus_7.jpeg, which tell their order")
-    if (fewest := min(np.count_nonzero(kinds == kind) for kind in KINDS)) <= 2 * REACH:
+    if (fewest := min(np.count_nonzero(kinds == kind) for kind in SPELT)) <= 2 * REACH:
         raise DatasetError(f"{fewest} pictures of a kind are too few to look for runs of {2 * REACH} among them")
     kinds, numbers, viral = kinds[named], numbers[named], viral[named]
     is_viral = kinds == "virus"
     said = LogisticRegression().fit(viral[:, None], is_viral).predict_proba(viral[:, None])[:, 1]
     found = []
-    for kind in KINDS:
+    for kind in SPELT:
         ordered = np.flatnonzero(kinds == kind)
         ordered = ordered[np.argsort(numbers[ordered], kind="stable")]
         agreement = said[ordered] if kind == "virus" else 1 - said[ordered]

@@ -109,10 +109,10 @@ class Heatmaps:
         return _lies_in(path, self._root)
 
     def leave_out(self, path: str) -> bool:
-        """Whether a path lies in the folder; counts what was not drawn by this program, which nobody will miss."""
+        """Whether a path lies in the folder. It is counted, unless this program has drawn it: that nobody will miss."""
         if not self.holds(path):
             return False
-        self.left_out += self._basis(path) is None
+        self.left_out += _drawn_from(path) is None
         return True
 
     def lacks(self, path: str, label: str | None, review: bool, settings: Settings) -> bool:
@@ -122,7 +122,7 @@ class Heatmaps:
         with suppress(OSError):
             status = os.stat(path)
             basis = _basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
-            return self._basis(self._folder / mirrored(path)) != basis
+            return _drawn_from(self._folder / mirrored(path)) != basis
         return False
 
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
@@ -157,17 +157,10 @@ class Heatmaps:
             return bool(label)  # of the others the model may not judge
         return review if self._which == "review" else label == Label.PNEUMONIA
 
-    @staticmethod
-    def _basis(path: str | os.PathLike[str]) -> str | None:
-        """What a drawing was drawn from; None where there is none of this program's."""
-        from pneumoscan import png
-
-        return png.basis_of(path)
-
     def _forget(self, record: Record) -> None:
         """Removes an overlay of what an input was, or was said to be, before this record; no sheet of `explain`."""
         target = self._folder / mirrored(record.path)
-        is_another = self._basis(target) not in (None, "", _basis_of(record))
+        is_another = _drawn_from(target) not in (None, "", _basis_of(record))
         if is_another and _lies_in(os.fspath(target.parent), self._root):
             with suppress(OSError):
                 os.unlink(target)
@@ -181,7 +174,7 @@ class Heatmaps:
         target = self._folder / place
         if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
-        if not target.is_symlink() and is_picture(target) and png.basis_of(target) is None:
+        if not target.is_symlink() and is_picture(target) and _drawn_from(target) is None:
             raise OSError(0, "a picture lies there that this program has not drawn")
         picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -199,6 +192,13 @@ class Heatmaps:
                 reason = getattr(error, "strerror", None) or error or "not enough memory"
                 complain(f"cannot write the heatmap {self._folder / place}: {reason}")
         return seen
+
+
+def _drawn_from(path: str | os.PathLike[str]) -> str | None:
+    """What a drawing was drawn from; None where there is none of this program's."""
+    from pneumoscan import png
+
+    return png.basis_of(path)
 
 
 def _basis_of(record: Record) -> str:

@@ -208,9 +208,8 @@ def predict(
         complain(f"{counted(drawing.failed, 'heatmap')} could not be written{records_are}")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     stop.exit_if_any()
-    if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_page:
-        raise typer.Exit(Exit.INPUT_ERRORS)
-    if drawing and (drawing.failed or drawing.left_out):
+    lacks_drawings = drawing is not None and bool(drawing.failed or drawing.left_out)
+    if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_drawings or lacks_page:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
