@@ -19,12 +19,13 @@ from pneumoscan import metrics, models
 from pneumoscan.metrics import Interval
 from tests.tiny_model import CARD, SIZE, write_model
 from train import candidates, dataset, report
-from train.__main__ import app, main
+from train.__main__ import main
 from train.alter import ALTERATIONS
 from train.audit import Audit, Check, auc_within, audit, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
 from train.candidates import FULL, Answers, ask_fit, held_out_logits
 from train.card import FIGURES, RELIABILITY, write_card
+from train.cli import app
 from train.dataset import Sample
 from train.errors import AuditError, FitError
 from train.fitted import Fitted, open_fit

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from pneumoscan import models
 from pneumoscan.model import Model
-from train.__main__ import app
+from train.cli import app
 from train.cost import Cost, costs, count, to_markdown
 from train.errors import AuditError
 from train.network import Network

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from pneumoscan.labels import read_labels
 from train import dataset
-from train.__main__ import _training_data, app
+from train.cli import app
+from train.cli.data import training_data
 from train.dataset import SOME_PNEUMONIA, Sample
 from train.errors import DatasetError
 
@@ -229,7 +230,7 @@ def test_what_is_trained_on_is_the_split_train_with_identical_pictures_in_one_gr
     (data / "test" / "NORMAL").mkdir(parents=True)
     pictures[0].rename(data / "test" / "NORMAL" / pictures[0].name)
     pictures[2].write_bytes(pictures[4].read_bytes())
-    samples, pixels = _training_data(data)
+    samples, pixels = training_data(data)
     assert {sample.split for sample in samples} == {"train"}
     assert len(samples) == len(pixels) == 17
     groups = {sample.path: sample.group for sample in samples}

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pneumoscan.metrics import Interval
 from pneumoscan.records import Subtype
 from train import dataset
-from train.__main__ import app
+from train.cli import app
 from train.dataset import SOME_PNEUMONIA, Sample, labels_of, read_samples
 from train.doubts import DOUBTFUL, Run, in_doubt
 from train.errors import DatasetError, FitError

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from pneumoscan.ledger import Lock
 from train import dataset, saved
-from train.__main__ import app
+from train.cli import app
 from train.curves import read_curves
 from train.dataset import Sample
 from train.errors import DatasetError, FitError

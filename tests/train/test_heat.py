@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.tiny_model import write_model
-from train.__main__ import app
+from train.cli import app
 from train.errors import AuditError
 from train.heat import central_share, measure
 

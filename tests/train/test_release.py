@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from pneumoscan import metrics
 from pneumoscan.model import Model
 from train import dataset
-from train.__main__ import app
 from train.calibrate import Calibration, out_of_fold_figures
+from train.cli import app
 from train.compare import BASE, COLUMNS
 from train.dataset import SOME_PNEUMONIA, Sample
 from train.errors import AuditError, ExportError, FitError
