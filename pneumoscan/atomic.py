@@ -59,7 +59,7 @@ def replace_with(target: Path, data: bytes) -> None:
         OSError: it could not be written, or a pipe or a device is there; what was there is not harmed.
     """
     if not (is_file(target) or target.is_dir()):  # a folder is told in the system's own words
-        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(target))
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(target))
     with replacing(target, rewritten(target), like=target) as file:
         file.write(data)
     sync(target.parent)

@@ -1,6 +1,6 @@
 """What `--device` may say, and how far a device's answers may be off.
 
-Knows nothing of what there is, and imports nothing, so that wrong usage is told at once.
+Knows nothing of what there is, and imports nothing, so that wrong usage is reported at once.
 """
 
 import re
@@ -47,6 +47,6 @@ def parse(device: str) -> Wanted:
         if len(set(numbers)) == len(numbers):
             return Wanted("cuda", numbers)
     raise ValueError(
-        f"{device!r} is no device: name auto, cpu, cuda (the first GPU that runs), GPUs by number, each once, "
+        f"{device!r} is not a device: name auto, cpu, cuda (the first GPU that runs), GPUs by number, each once, "
         "such as cuda:1 or cuda:0,1, or cuda:all"
     )

@@ -41,7 +41,7 @@ class Trial(NamedTuple):
 
 
 def examine(path: str | os.PathLike[str] | None = None, device: "Device" = "auto") -> tuple[list[Check], str]:
-    """Asks all questions. Whatever fails is told in its check; what is written to try something is removed.
+    """Asks all questions. Whatever fails is reported in its check; what is written to try something is removed.
 
     Args:
         path: the model file, or name of a shipped one; None for the default.
@@ -80,7 +80,7 @@ def _told(error: Exception) -> str:
 
 
 def try_model(path: str | os.PathLike[str] | None, device: "Device") -> Trial:
-    """Loads a model on a device, scores its golden pictures, then a batch. Whatever fails is told in the result."""
+    """Loads a model on a device, scores its golden pictures, then a batch. Whatever fails is reported in the result."""
     model = None
     try:
         import numpy as np

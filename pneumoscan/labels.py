@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 TOLD = 3
-"""Wrong lines of a CSV, or suffixes of other files, that are told one by one."""
+"""Wrong lines of a CSV, or suffixes of other files, that are reported one by one."""
 
 
 class LabelError(ValueError):
@@ -68,7 +68,7 @@ class OtherFiles:
         if not (count := self._suffixes.total()):
             return ""
         most = ", ".join(f"{number:,} of {suffix}" for suffix, number in self._suffixes.most_common(TOLD))
-        return f"{count:,} file{'' if count == 1 else 's'} named otherwise than pictures ({most})"
+        return f"{count:,} file{'' if count == 1 else 's'} not named as pictures ({most})"
 
 
 def read_labels(

@@ -151,7 +151,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         shipped = ", ".join(models.names())
-        raise ModelError(f"cannot read the model {path}: {error.strerror}; by name there are: {shipped}") from error
+        raise ModelError(f"cannot read the model {path}: {error.strerror}; shipped models: {shipped}") from error
     except OSError as error:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
 

@@ -78,7 +78,7 @@ class Record:
         "`bacterial` or `viral`, the likelier one; only for PNEUMONIA, and only where the model can tell", default=None
     )
     review: bool = _field(
-        "true when a person must look: the probability lies in the model's ambiguous band (or between it and another "
+        "true when a person must look: the probability lies in the model's review band (or between it and another "
         "`--threshold`), or the picture is unlike the training pictures (then `message` says `unfamiliar`)",
         default=False,
     )
@@ -95,7 +95,7 @@ class Record:
     )
     error: ErrorCode | None = _field("code of what went wrong; null when `ok`", default=None)
     message: str | None = _field("a sentence; null when there is nothing to say", default=None)
-    model: str = _field("name and version")
+    model: str = _field("name and version that the model gives itself, such as `compact-3.3.0`")
     model_sha256: str = _field("digest of the model file, hexadecimal")
     threshold: float = _field("probability from which on the label is PNEUMONIA", minimum=0, maximum=1)
     device: str | None = _field("what ran the network, `cpu` or `cuda`; null when none did", default=None)

@@ -130,7 +130,7 @@ class Scanner:
         """Yields one record for each input (a single path will do), in the order of discovery, as batches finish.
 
         Files and directories are read while the iteration runs, a bounded number ahead. Whatever is wrong with an
-        input is told in its record; it stops nothing and changes no other input's score.
+        input is reported in its record; it stops nothing and changes no other input's score.
 
         Args:
             paths: files and directories, and `sources.NOTHING_YET` where what is finished is to be yielded before the

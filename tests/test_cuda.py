@@ -173,7 +173,7 @@ class TestNames:
          "cuda:all,1", "cpu:0", "auto:1", "cuda:1\n"],
     )  # fmt: skip
     def test_are_no_others(self, name: str, tiny_model: Path) -> None:
-        with pytest.raises(ValueError, match=r"is no device: name auto, cpu, cuda .*cuda:0,1, or cuda:all"):
+        with pytest.raises(ValueError, match=r"is not a device: name auto, cpu, cuda .*cuda:0,1, or cuda:all"):
             Scanner(tiny_model, device=name)
 
 

@@ -270,7 +270,7 @@ class TestNothingToEvaluate:
             (tmp_path / name).touch()
         code, _, stderr = evaluate(tmp_path)
         assert code == Exit.NOTHING_TO_SCAN
-        assert "passed over: 3 files named otherwise than pictures (2 of .dcm, 1 of no suffix)" in stderr
+        assert "skipped: 3 files not named as pictures (2 of .dcm, 1 of no suffix)" in stderr
 
     def test_without_labels_is_wrong_usage(self, tmp_path: Path) -> None:
         (tmp_path / "a.jpg").touch()

@@ -96,7 +96,7 @@ class TestASheet:
         result = explain("a.png", "-o", "pipe.png")
         assert (result.returncode, result.stderr) == (
             1,
-            "pneumoscan: cannot write pipe.png: it is no regular file\n",
+            "pneumoscan: cannot write pipe.png: it is not a regular file\n",
         )
         assert (tmp_path / "pipe.png").is_fifo()
 

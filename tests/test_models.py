@@ -53,9 +53,7 @@ def test_a_file_that_is_called_otherwise_needs_no_separator(shelf: Path) -> None
 
 
 def test_a_name_that_is_none_is_refused_with_those_that_are(shelf: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"cannot read the model smal: No such file .*by name there are: large, small$"
-    ):
+    with pytest.raises(ModelError, match=r"cannot read the model smal: No such file .*shipped models: large, small$"):
         Model("smal", "cpu")
 
 
@@ -92,4 +90,4 @@ class TestTheCommandLine:
     def test_ends_with_4_at_an_unknown_name(self, run: Run, flat: Callable[[str, int], Path]) -> None:
         result = run("predict", flat("a.png", 204), "--model", "acurate")
         assert result.returncode == Exit.UNAVAILABLE
-        assert f"acurate: No such file or directory; by name there are: {', '.join(models.names())}" in result.stderr
+        assert f"acurate: No such file or directory; shipped models: {', '.join(models.names())}" in result.stderr

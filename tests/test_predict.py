@@ -253,9 +253,9 @@ class TestWhatIsScanned:
             return [line for line in lines if "assed over" in line]
 
         links = "1 link to folders (see --follow-links)"
-        assert told() == [f"Passed over: 1 file named otherwise (see --include), {links}."]
-        assert told("--follow-links") == ["Passed over: 2 files named otherwise (see --include)."]
-        assert told("--include", "a*") == [f"Passed over: {links}."]
+        assert told() == [f"Skipped: 1 file with other names (see --include), {links}."]
+        assert told("--follow-links") == ["Skipped: 2 files with other names (see --include)."]
+        assert told("--include", "a*") == [f"Skipped: {links}."]
         assert told("--follow-links", "--exclude", "*.dat") == told("-q") == []
 
     def test_is_not_told_of_what_it_has_written_itself(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ class TestWhatIsScanned:
             result = predict("x", "-o", "x/o.jsonl", "-o", "x/o.csv", "--report", "x/r.html", "--resume", cwd=tmp_path)
             assert (result.returncode, "assed over" in result.stderr) == (Exit.OK, False)
         assert "1 file named" not in result.stderr
-        assert "Passed over: 3 files named otherwise" in predict("x", cwd=tmp_path).stderr
+        assert "Skipped: 3 files with other names" in predict("x", cwd=tmp_path).stderr
 
     def test_is_told_where_all_of_it_is_passed_over(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "x").mkdir()
@@ -273,7 +273,7 @@ class TestWhatIsScanned:
         result = predict("x", cwd=tmp_path)
         assert result.returncode == Exit.NOTHING_TO_SCAN
         assert result.stderr == (
-            "pneumoscan: nothing to scan: no pictures in x; passed over: 2 files named otherwise (see --include)\n"
+            "pneumoscan: nothing to scan: no pictures in x; skipped: 2 files with other names (see --include)\n"
         )
 
     def test_is_no_picture_above_the_limit(self, predict: Run, flat: Flat) -> None:
@@ -353,7 +353,7 @@ class TestExitCode:
             (["x", "--threshold", "2"], "2.0 is not in the range"),
             (["x", "--batch-size", "0"], "0 is not in the range"),
             (["x", "--workers", "0"], "0 is not in the range"),
-            (["x", "--device", "tpu"], "'tpu' is no device: name auto, cpu, cuda"),
+            (["x", "--device", "tpu"], "'tpu' is not a device: name auto, cpu, cuda"),
             (["x", "--device", "cuda:0,0"], "'cuda:0,0' is no device"),
             (["x", "-f", "xml"], "'xml' is not one of"),
             (["x", "-o", "o.xml"], "name the file .csv, .json, .jsonl or .parquet, or add --format"),

@@ -8,13 +8,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from pneumoscan import models
+from pneumoscan import Scanner, models
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import THUMBNAILS
 from pneumoscan.formats import COLUMNS
@@ -33,6 +34,15 @@ def section(title: str) -> str:
 
 def test_the_readme_describes_the_fields_as_the_code_does() -> None:
     assert markdown() in section("Records")
+
+
+def test_the_readme_shows_the_record_that_its_picture_gets(demo_images: list[Path]) -> None:
+    (shown,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", section("Records"), re.DOTALL))
+    picture = demo_images[0].with_name(Path(shown["path"]).name)
+    (record,) = Scanner(device="cpu").scan([str(picture)])
+    mine = {"path": str(picture), "modified": record.modified}  # the rest is the picture's, wherever it lies
+    assert list(shown) == list(COLUMNS)
+    assert shown | mine == pytest.approx(asdict(record), abs=1e-4)
 
 
 def test_the_readme_lists_every_error_code() -> None:

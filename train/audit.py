@@ -30,7 +30,7 @@ SOFT_NORMALS = "soft normals"
 """With all pneumonias, but of the normal pictures only those that are as soft."""
 FRAME_ONLY = ("frame only", "frame only, filled")
 KEPT = ("lungs removed", "lungs removed, filled", "frame masked")
-"""Stresses for which the share of the skill is told that they leave."""
+"""Stresses for which the share of the skill that they leave is reported."""
 
 
 @dataclass(frozen=True, slots=True)

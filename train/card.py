@@ -68,7 +68,7 @@ are stretched to a square{as_copies}, and scanned at {input_size} x {input_size}
 {crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
-frequent each class is. {blinding_epochs} last epochs at a lower rate make that {blinding_foreign:.0%} and {blinding_lungs:.0%}.{textured}{taught}{doubted}{quantised}
+frequent each class is. In {blinding_epochs} last epochs, at a lower rate, {blinding_foreign:.0%} get a foreign frame, and of {blinding_lungs:.0%} only the frame is left.{textured}{taught}{doubted}{quantised}
 
 {folds} patient-wise folds (files that hold the same picture count as one patient), {epochs} epochs each, AdamW with one
 warm-up epoch and a cosine schedule; the moving average of the weights at the end is kept, and no epoch was picked.
@@ -94,8 +94,8 @@ The probabilities presume the share of pneumonia in the training data, {prevalen
 
 ## Figures
 
-Out of fold, with 95 % intervals (Wilson for proportions, which takes pictures for independent; bootstrap over patients for the
-rest). They say what other pictures would change, not what another training would, or another choice of the threshold. For each
+Out of fold, with 95 % intervals (Wilson for proportions, which treats pictures as independent; bootstrap over patients for the
+rest). They cover other pictures, but not another training or another choice of the threshold. For each
 fold, the calibration was fitted on the other folds. *Stressed*: the same pictures cropped to
 {area_low:.0%} to {area_high:.0%} of the area, stretched by up to {aspect} either way, contrast {contrast_low} to {contrast_high},
 gamma {gamma_low} to {gamma_high}, and the outer {mask:.0%} blacked out. Training changes its pictures in such ways too, at least as
@@ -106,7 +106,7 @@ error is over 15 equal bins of the probability of pneumonia; chance makes it lar
 |---|---|---|
 {rows}
 
-How many pictures are ill among those of like probability, if it is calibrated as many as it says:
+Share of pneumonias among pictures of like probability; where that is calibrated, the two agree:
 
 | probability | plain | stressed |
 |---|---|---|
@@ -141,7 +141,7 @@ The last six were made by the same rules as those that the classifier learned fr
 - Hold-outs flatter every model, since the patients of one data set share hospital, machines and framing.
   Expect worse elsewhere, above all normal pictures called PNEUMONIA.
 - Other ages, views and machines than those of the data: expect nothing.{elsewhere}
-- That it takes a picture does not mean that the picture is fit: the gate knows only what was tried on it.{untried}
+- A picture that is scored need not be fit for it: the gate knows only what was tried on it.{untried}
 - Bacterial against viral is a hint, not a finding{noisy}.{squeezed}
 - The heatmap shows where the network found its evidence, in coarse cells. It outlines no disease.
 """
@@ -177,7 +177,7 @@ How strong fine detail is gives the class away too. Below a random scale it is m
 
 BALANCED = """
 
-Pictures are weighed by the inverse of the probability of their class, given their texture: {rare} count more."""
+Pictures are weighted by the inverse of the probability of their class, given their texture: {rare} count more."""
 
 SUBTYPES = """\
 - A subtype is named where its share of the probability of pneumonia is at least **{subtype_threshold}**: the lowest at which
@@ -189,9 +189,9 @@ NO_SUBTYPES = """\
 
 DOUBTED = """
 
-Of {doubtful:,} of the pneumonias the labels of kind are in doubt: in the order of their numbers they make up runs whose kinds
-networks tell no better than by chance (see the models' change log). No figure of bacterial and viral counts them, which
-flatters these figures a little, since the runs were found by what networks of the same data say{learned}."""
+Of {doubtful:,} of the pneumonias the labels of kind are in doubt: they fill ranges of numbers in their names in which
+networks tell kinds no better than by chance (see the models' change log). No figure of bacterial and viral counts them, which
+flatters these figures a little, since the ranges were found by what networks of the same data say{learned}."""
 LEARNED = """. In
 {epochs} more epochs the network learned of them only that they are pneumonias{taught}. The loss of
 held-out patients counts all labels, and so it rises there"""

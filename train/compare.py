@@ -87,7 +87,7 @@ def compare(
         AuditError: `compare.json` cannot be read or written.
     """
     found = {}
-    _recorded(run / "compare.json")  # which is told at once, and not after a fit
+    _recorded(run / "compare.json")  # which is reported at once, and not after a fit
     data = digest(samples, pixels)
     for name in names:
         fitted = MIRRORED.get(name, name)

@@ -62,7 +62,7 @@ def costs(names: Sequence[str | os.PathLike[str]], repeats: int = REPEATS, batch
 
     Args:
         names: of shipped models, or paths (see `pneumoscan.models.find`).
-        repeats: runs by each model; their median is told.
+        repeats: runs by each model; their median is given.
         batch: pictures in a run.
 
     Raises:

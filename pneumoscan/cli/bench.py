@@ -53,8 +53,8 @@ def bench(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Also run this Python program, called and answering as pneumoscan/benchmark/naive.py says. May be "
-            "given again. In a checkout, [bold]make bench[/] so adds a loop in PyTorch, where that is installed.",
+            help="Also run this Python program, which takes and prints what pneumoscan/benchmark/naive.py says. May be "
+            "given again. In a checkout, [bold]make bench[/] adds a loop in PyTorch, where that is installed.",
             rich_help_panel=MEASURE,
         ),
     ] = None,
@@ -88,8 +88,8 @@ def bench(
     """Measure how near a scan comes to what nobody can avoid: decoding the pictures, and running the network.
 
     In each round, on the same files, one after the other: decoding alone, on all cores; the network alone, on batches
-    in memory; the whole program, as [bold]predict[/] with these options; and the loop that people write, which opens
-    and scores a picture at a time. Figures are medians over the rounds, with the lowest and the highest; ratios are
+    in memory; the whole program, as [bold]predict[/] with these options; and a naive loop, which opens and
+    scores one picture at a time. Figures are medians over the rounds, with the lowest and the highest; ratios are
     made within a round. Takes minutes; let nothing else run meanwhile.
 
     Exit codes: 0 measured; 1 a stage failed, or a result could not be written; 2 wrong usage; 3 no pictures that can be
@@ -166,7 +166,7 @@ def _check_outputs(files: list[Path | None]) -> None:
         if file is not None and os.path.isdir(file):
             misuse(f"{file} is a directory", option)
         if file is not None and file != STDOUT and option != "--history" and not is_file(file):
-            misuse(f"{file} cannot be written: it is no regular file", option)
+            misuse(f"{file} cannot be written: it is not a regular file", option)
         if file is not None and option != "--plot" and is_picture(file):
             misuse(f"{file} is a picture, which would be lost", option)
 
@@ -194,7 +194,7 @@ def _pictures(folder: Path | None, place: Path, images: int, size: int) -> "Pict
 
 
 def _measured(task: "Task", rounds: int, stop: StopSignal, quiet: bool) -> "tuple[list[Round], dict[str, str]]":
-    """What was measured in each round, and how scripts failed, which are told and left out."""
+    """What was measured in each round, and how scripts failed, which are reported and left out."""
     from pneumoscan.benchmark.process import ProcessError
     from pneumoscan.benchmark.rounds import take_turns, without_start
 

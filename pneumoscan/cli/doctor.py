@@ -23,8 +23,8 @@ def doctor(
 ) -> None:
     """Check whether scanning would work here, and how: versions, model, devices, files, machine.
 
-    Changes nothing. Exit codes: 0 scanning would work, if with warnings; 1 the answer could not be written; 2 wrong
-    usage; 4 scanning would not work.
+    Changes nothing. Exit codes: 0 scanning would work, perhaps with warnings; 1 the answer could not be written; 2
+    wrong usage; 4 scanning would not work.
     """
     from pneumoscan.doctor import examine
     from pneumoscan.surroundings import State

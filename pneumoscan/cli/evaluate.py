@@ -110,7 +110,7 @@ def evaluate(
     model: ModelName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell how good verdicts are on pictures whose diagnosis is known.
+    """Measure how good verdicts are on pictures whose diagnosis is known.
 
     Scans the pictures, or takes the results of an earlier scan. Every figure comes with its 95 % interval and the
     number of pictures that it is about; pictures without a score are counted and named.
@@ -134,7 +134,7 @@ def evaluate(
         scanner = load_scanner(model, device=device, threshold=threshold, **options)
         records = _scan(known, scanner, heat if report and heatmaps else None, quiet)
     elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
-        misuse("excludes the options of model and machine: nothing is scanned", "--predictions")
+        misuse("goes without the options of model and machine: nothing is scanned", "--predictions")
     else:
         records = _read(predictions, root)
     pairing = pair(known, records, unlabelled)
@@ -192,10 +192,10 @@ def _known(source: str, quiet: bool) -> tuple[list[Labelled], list[str]]:
         misuse(f"{source}: {where}", "LABELS")
     told = str(others)
     if not known:
-        passed_over = f"; passed over: {told}" if told else ""
-        fail(f"nothing to evaluate: no pictures in {source}{passed_over}", Exit.NOTHING_TO_SCAN)
+        skipped = f"; skipped: {told}" if told else ""
+        fail(f"nothing to evaluate: no pictures in {source}{skipped}", Exit.NOTHING_TO_SCAN)
     if told and not quiet:
-        complain(f"passed over: {told}")
+        complain(f"skipped: {told}")
     return known, unlabelled
 
 

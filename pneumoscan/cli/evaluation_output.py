@@ -19,7 +19,7 @@ from pneumoscan.labels import Labelled, Pair, Pairing
 from pneumoscan.records import Label
 
 SHOWN = 5
-"""Paths of each kind of problem that are told; all of them are in the JSON."""
+"""Paths of each kind of problem that are reported; all of them are in the JSON."""
 
 
 def as_text(pairing: Pairing, evaluation: Evaluation) -> str:

@@ -86,7 +86,7 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     if output is None or os.path.isdir(output):
         targets = [folder / (os.path.basename(path) + SUFFIX) for path in images]
     elif len(images) > 1:
-        misuse(f"{output} is no directory, which several pictures need", "-o")
+        misuse(f"{output} is not a directory, which several pictures need", "-o")
     elif output.suffix.lower() != ".png":
         misuse(f"{output} is neither a directory nor named .png", "-o")
     else:

@@ -32,7 +32,7 @@ AHEAD = 8
 LONGEST_NAME = 246
 """Bytes, to which `.png` is added, and what a file is called while it is written; most file systems take 255."""
 TOLD = 3
-"""Failures that are told one by one."""
+"""Failures that are reported one by one."""
 
 
 def mirrored(path: str) -> str:
@@ -128,8 +128,8 @@ class Heatmaps:
     def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
         """Yields the pictures in their order, each as soon as its overlay, if it gets one, is on the disk.
 
-        So a run that is killed and resumed lacks no overlay. One that fails is told, and harms nothing else. Earlier
-        ones of other content or another verdict go.
+        So a run that is killed and resumed lacks no overlay. One that fails is reported, and harms nothing else.
+        Earlier ones of other content or another verdict go.
         """
         waiting: deque[tuple[Seen, str, Future[None] | None]] = deque()
         with pool_of(DRAWERS, "draw") as pool:

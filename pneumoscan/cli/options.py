@@ -28,7 +28,7 @@ def finite(value: float | None) -> float | None:
 
 
 Recursive = Annotated[
-    bool, typer.Option("--recursive/--no-recursive", help="Enter directories in directories.", rich_help_panel=FILES)
+    bool, typer.Option("--recursive/--no-recursive", help="Enter subdirectories, too.", rich_help_panel=FILES)
 ]
 Include = Annotated[
     list[str] | None,
@@ -40,7 +40,7 @@ Include = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="GLOB", help="In directories, pass over these files and directories.", rich_help_panel=FILES),
+    typer.Option(metavar="GLOB", help="In directories, skip these files and directories.", rich_help_panel=FILES),
 ]
 FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Enter links to directories.", rich_help_panel=FILES)]
 Threshold = Annotated[
@@ -49,8 +49,8 @@ Threshold = Annotated[
         min=0,
         max=1,
         callback=finite,
-        help="Probability from which on it is PNEUMONIA; what lies between it and the model's band of doubt is for "
-        "review, too. Unless given: the model's own.",
+        help="Probability from which on a picture is PNEUMONIA; what lies between it and the model's review band is "
+        "flagged, too. Unless given: the model's own.",
         rich_help_panel=ENGINE,
     ),
 ]
@@ -58,7 +58,7 @@ BatchSize = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Pictures per run of the network, filled up on a CPU to a multiple of 4. Unless given: chosen.",
+        help="Pictures per run of the network, filled up on a CPU to a multiple of 4. Unless given: automatic.",
         rich_help_panel=ENGINE,
     ),
 ]

@@ -93,7 +93,7 @@ def check_page(target: Path, option: str = "-o") -> None:
         misuse(f"{target}: name the page .html", option)
     need_place(target.parent, option, target)
     if not is_file(target):
-        misuse(f"{target} cannot be written: it is no regular file", option)
+        misuse(f"{target} cannot be written: it is not a regular file", option)
     if os.path.exists(target) and not os.access(target, os.W_OK):
         misuse(f"{target} cannot be written: {os.strerror(errno.EACCES)}", option)
 

@@ -46,7 +46,7 @@ STDIN = "-"
 
 
 def predict(
-    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Images and directories.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Pictures and directories.")] = None,
     files_from: Annotated[
         str | None,
         typer.Option(
@@ -99,7 +99,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also make this .html page, to look through the most urgent pictures first.",
+            help="Also make this .html page, a worklist with the most urgent pictures first.",
             rich_help_panel=RESULTS,
         ),
     ] = None,
@@ -114,7 +114,10 @@ def predict(
     ] = None,
     heatmaps_for: Annotated[
         Which | None,
-        typer.Option(help="Of which pictures. Unless given: positive.", rich_help_panel=RESULTS),
+        typer.Option(
+            help="Of pictures called PNEUMONIA (positive), flagged for review, or all scored. Unless given: positive.",
+            rich_help_panel=RESULTS,
+        ),
     ] = None,
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
@@ -135,10 +138,10 @@ def predict(
     Directories are walked recursively. A file that cannot be scored gets a record that says why. A path that is named
     twice is scanned once.
 
-    Exit codes: 0 everything scanned; 1 finished, but some inputs ended in an error, or the rest of an output could not
-    be written; 2 wrong usage, or an output that cannot be opened; 3 nothing to scan; 4 model or device unavailable; 5
-    an output is in use by another run; 10 see --fail-on; 129, 130 or 143 stopped by a signal; the outputs hold the
-    records up to then. Research use only; not a medical device.
+    Exit codes: 0 everything scored or rejected; 1 finished, but some inputs ended in an error, or the rest of an
+    output could not be written; 2 wrong usage, or an output that cannot be opened; 3 nothing to scan; 4 model or device
+    unavailable; 5 an output is in use by another run; 10 see --fail-on; 129, 130 or 143 stopped by a signal; the
+    outputs hold the records up to then. Research use only; not a medical device.
     """
     counts = Counts()
     selection = _selection(recursive, include, exclude, follow_links, shard)
@@ -171,7 +174,7 @@ def predict(
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
-            others = f"; passed over: {untaken}" if str(untaken) else ""
+            others = f"; skipped: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
             if drawing and drawing.left_out:
                 part = f" but {drawing.left_out:,} in the folder of heatmaps, where nothing is scanned"
@@ -190,7 +193,7 @@ def predict(
     if not quiet:
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
         if str(untaken):
-            tell(f"Passed over: {untaken}.")
+            tell(f"Skipped: {untaken}.")
         if stop.number or is_cut:
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
@@ -241,7 +244,7 @@ def _named(paths: list[str], files_from: str | None, null: bool, counts: Counts)
         misuse("a path is empty", "PATH")
     if files_from is None:
         if not paths:
-            misuse("name images or directories, or a list of them with --files-from", "PATH")
+            misuse("name pictures or directories, or a list of them with --files-from", "PATH")
         if null:
             misuse("goes with --files-from", "--null")
         return paths
@@ -260,7 +263,7 @@ def _open_list(name: str) -> BinaryIO:
 
 
 def _read_list(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
-    """The paths of a list. One that cannot be read on is told, and ends there; what came before is scanned."""
+    """The paths of a list. One that cannot be read on is reported, and ends there; what came before is scanned."""
     try:
         yield from read_list(stream, b"\0" if null else b"\n")
     except (ValueError, OSError) as error:

@@ -60,7 +60,7 @@ class Untaken:
     def __str__(self) -> str:
         parts = []
         if self._names:
-            parts.append(f"{counted(self._names, 'file')} named otherwise (see --include)")
+            parts.append(f"{counted(self._names, 'file')} with other names (see --include)")
         if self._links:
             parts.append(f"{counted(self._links, 'link')} to folders (see --follow-links)")
         return ", ".join(parts)

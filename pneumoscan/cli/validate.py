@@ -17,7 +17,7 @@ from pneumoscan.schema import problems
 
 STDIN = "-"
 SHOWN = 100
-"""Problems of one file that are told."""
+"""Problems of one file that are reported."""
 LONGEST = 500
 """Characters of a message; a damaged file may hold a field of any length."""
 

@@ -44,20 +44,21 @@ def watch(
     directories: Annotated[list[str], typer.Argument(metavar="DIR...", help="Folders that keep filling.")],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="The .jsonl file that grows, and tells what is done."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The .jsonl file to append to; it also tells what is done."
+        ),
     ],
     settle: Annotated[
         float,
-        typer.Option(
-            min=0, callback=finite, help="Seconds for which a file must not have changed before it is scanned."
-        ),
+        typer.Option(min=0, callback=finite, help="Seconds that a file must stay unchanged before it is scanned."),
     ] = 2,
     poll: Annotated[
         float,
         typer.Option(min=0.1, callback=finite, help="Seconds between walks over the folders (more if they take long)."),
     ] = 5,
     events: Annotated[
-        bool, typer.Option("--events/--no-events", help="Native events besides, with the extra [bold]watch[/].")
+        bool,
+        typer.Option("--events/--no-events", help="Also heed the system's file events, with the extra [bold]watch[/]."),
     ] = True,
     recursive: Recursive = True,
     include: Include = None,
@@ -79,18 +80,18 @@ def watch(
     Goes on where the output ends, so that it may be stopped and started at any time. A file is scanned when it has
     stopped growing, and again when it changes. Tells systemd when it is ready.
 
-    Exit codes: 1 the output can be written no more, as on a full disk; 2 wrong usage, or an output that cannot be
+    Exit codes: 1 the output can no longer be written, as on a full disk; 2 wrong usage, or an output that cannot be
     opened; 4 model or device unavailable; 5 the output is in use by another run; 129, 130 or 143 stopped by a signal.
     Research use only; not a medical device.
     """
     for directory in directories:
         if not os.path.isdir(directory):
-            misuse(f"{directory} is no directory, or may not be entered", "DIR")
+            misuse(f"{directory} is not a directory, or may not be entered", "DIR")
     if SUFFIXES.get(output.suffix.lower()) is not Format.JSONL:
         misuse(f"{output}: only .jsonl can grow and be read at the same time", "-o")
     need_folder(output.parent, "-o", output)
     if not is_file(output):
-        misuse(f"{output} is no regular file", "-o")
+        misuse(f"{output} is not a regular file", "-o")
     if print_systemd_unit:
         arguments = [word for word in sys.argv[1:] if word != PRINT_UNIT]
         # Without -P Python would import what lies in the working directory, to which others may write.

@@ -21,7 +21,7 @@ MISTAKES = {
     "false_negative": "called NORMAL, though they show pneumonia",
 }
 RUNS = 20
-"""Different models and thresholds that are told."""
+"""Different models and thresholds that are reported."""
 
 
 def render(

@@ -16,7 +16,7 @@ SCORED_SHOWN = 20_000
 TROUBLES_SHOWN = 5_000
 """Errors that are kept, and rejected pictures, each the first ones."""
 RUNS_SHOWN = 20
-"""Different models and thresholds that are told."""
+"""Different models and thresholds that are reported."""
 BINS = 50
 """Of the histogram of probabilities, from 0 to 1."""
 CELLS = 1024

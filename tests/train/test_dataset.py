@@ -183,7 +183,7 @@ class TestDoubtsAboutData:
         Image.new("L", (16, 16)).save(tmp_path / "NORMAL" / "a.png")
         (tmp_path / "NORMAL" / "b.dcm").touch()
         told = CliRunner().invoke(app, [command, str(tmp_path)]).stderr
-        assert f"{tmp_path}: left out: 1 file named otherwise than pictures (1 of .dcm)\n" in told
+        assert f"{tmp_path}: left out: 1 file not named as pictures (1 of .dcm)\n" in told
 
     def test_tell_columns_that_are_not_used(self, tmp_path: Path) -> None:
         told = self.told(tmp_path, "path,label,patient,Split, group\n0.png,normal,a,test,p1\n", 10)

@@ -39,7 +39,7 @@ Exported = tuple[Path, Card, Network]
 
 
 def complete(card: Card) -> Card:
-    """The card with every figure that is told."""
+    """The card with every figure."""
     figures = {
         f"{kind}_{name}": (0.9, 0.8, 0.95) for kind in ("plain", "stressed") for name in CARD_FIGURES | RELIABILITY
     }

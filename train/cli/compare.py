@@ -19,7 +19,7 @@ def compare(
     folds: Annotated[int, typer.Option(min=1, max=Settings().folds, help="How many folds to fit and to score.")] = 1,
     device: Device = "auto",
 ) -> None:
-    """Fit candidate recipes shortly, and print what each is worth plain and stressed. Goes on where it stopped."""
+    """Fit candidate recipes briefly, and print what each is worth plain and stressed. Goes on where it stopped."""
     from train import compare as comparison
     from train.network import best_device
 

@@ -1,4 +1,4 @@
-"""The labelled pictures that a command was given, and what is told of them on standard error."""
+"""The labelled pictures that a command was given, and what is said of them on standard error."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ def doubts(
     data: DataOption,
     size: ScanSize = SCAN_SIZE,
 ) -> None:
-    """Find runs of pictures, in the order of their numbers, whose kind of pneumonia fits cannot tell. On the CPU."""
+    """Find ranges of picture numbers in which fits cannot tell viral from bacterial. On the CPU."""
     from train.find_doubts import find_doubts
 
     found = find_doubts(runs, *training_data(data), size)

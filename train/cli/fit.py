@@ -45,7 +45,7 @@ def fit(
         float, typer.Option(min=0, max=3, help="Largest change of the logarithm of the strength of fine detail.")
     ] = DEFAULTS.detail,
     balance_texture: Annotated[
-        bool, typer.Option("--balance-texture", help="Weigh pictures so that texture tells less of the class.")
+        bool, typer.Option("--balance-texture", help="Weight pictures so that texture tells less of the class.")
     ] = DEFAULTS.balance_texture,
     doubting_epochs: Annotated[
         int, typer.Option(min=0, help="Last epochs, which unlearn kinds of pneumonia that are in doubt (see doubts).")

@@ -21,7 +21,7 @@ ScanSize = Annotated[
     typer.Option(
         min=SMALLEST,
         max=SOURCE_SIZE,
-        help="Side at which the networks of a fit scan, in pixels. Training keeps no more of a picture than the "
-        "maximum: at a larger side, enlarged pictures would be measured and real ones scanned.",
+        help="Side at which the networks of a fit scan, in pixels. Pictures are held for training at "
+        "the maximum: a larger side would be measured on enlarged ones, unlike a scan.",
     ),
 ]
