@@ -13,6 +13,8 @@ from pneumoscan.formats import Format, FormatError, TornTailError, read_rows
 NO_RECORD = "not a record of this program"
 PIECE = 65536
 """Bytes of a JSON file that are read at a time."""
+LONGEST = 16 * 1024**2
+"""Characters of the longest element of a JSON array that is looked for: no record comes near."""
 
 Place = int | None
 """A line or record, from 1; None where something concerns the whole file."""
@@ -67,7 +69,8 @@ def _numbered_lines(file: BinaryIO, format: Format) -> Iterator[tuple[Place, dic
 
 
 def _read_array(file: BinaryIO) -> Iterator[Any]:
-    """Streams the elements of a JSON array, however it is laid out; holds one of them and a piece of the file.
+    """Streams the elements of a JSON array, however it is laid out; holds one of them, of at most `LONGEST` characters,
+    and a piece of the file.
 
     Raises:
         FormatError: it is something else. Elements before that have been yielded.
@@ -96,7 +99,8 @@ def _read_array(file: BinaryIO) -> Iterator[Any]:
                 value, place = decode(text, place)
                 return value
             except ValueError as error:  # perhaps only because the text goes on
-                more = "".join(islice(pieces, 1 + len(text) // PIECE))
+                is_long = len(text) - place > LONGEST
+                more = "" if is_long else "".join(islice(pieces, 1 + len(text) // PIECE))
                 if not more:
                     raise FormatError(f"not JSON, or cut off: {getattr(error, 'msg', error)}") from None
                 text, place = text[place:] + more, 0

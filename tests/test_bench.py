@@ -374,7 +374,7 @@ class TestTheMachine:
 
 class TestTheCommand:
     def test_tells_and_saves_what_it_measured(self, folder: Path, tiny_model: Path, tmp_path: Path) -> None:
-        script, wrong = tmp_path / "mine.py", tmp_path / "wrong.py"
+        script, wrong = tmp_path / "program_mine.py", tmp_path / "wrong.py"
         script.write_text(SCRIPT)
         wrong.write_text("raise SystemExit('it lacks something')")
         saved, history = tmp_path / "bench.json", tmp_path / "history.jsonl"
@@ -389,7 +389,7 @@ class TestTheCommand:
             "One round.",
             "6 files, 3 different pictures",
             "1 that cannot be decoded left out",
-            "e mine, steady",
+            "e program_mine, steady",
             "c / a",
         ):
             assert words in " ".join(ran.stdout.split())
@@ -400,11 +400,11 @@ class TestTheCommand:
         assert result["failed"] == {"wrong": "it lacks something"}
         (round,) = result["rounds"]
         images = {name: run["whole"]["images"] for name, run in round.items()}
-        scanned = ("decoding", "inference", "program", "naive", "mine")
+        scanned = ("decoding", "inference", "program", "naive", "program_mine")
         assert images == dict.fromkeys(scanned, 6) | {"first": 1, "runtime": 0, "program_2": 2, "program_4": 4}
-        for name in ("decoding", "inference", "naive", "mine"):
+        for name in ("decoding", "inference", "naive", "program_mine"):
             assert round[name]["steady"]["images"] == 6
-        assert round["mine"]["steady"]["cpu_seconds"] == 3.0
+        assert round["program_mine"]["steady"]["cpu_seconds"] == 3.0
         stages, found = result["stages"], result["ratios"]["whole"]
         speed = {name: stages[name]["whole"]["images_per_second"]["median"] for name in scanned}
         alone = {name: stages[name]["steady"]["images_per_second"]["median"] for name in ("decoding", "inference")}
@@ -533,9 +533,20 @@ class TestTheCommand:
         monkeypatch.chdir(tmp_path)
         assert bench(*arguments).exit_code == Exit.USAGE
 
-    def test_refuses_a_script_with_the_name_of_a_stage(self, tmp_path: Path) -> None:
-        (tmp_path / "naive.py").touch()
-        assert bench("--compare", tmp_path / "naive.py").exit_code == Exit.USAGE
+    @pytest.mark.parametrize("name", ["naive", "slower_ceiling", "program_20"])
+    def test_refuses_a_script_with_a_name_that_the_results_have(self, name: str, tmp_path: Path) -> None:
+        script = tmp_path / f"{name}.py"
+        script.touch()
+        ran = bench("--compare", script, "--sizes", "20")
+        assert ran.exit_code == Exit.USAGE
+        assert name in ran.stderr
+
+    def test_refuses_to_replace_a_file_that_may_not_be_written(self, tmp_path: Path) -> None:
+        kept = tmp_path / "bench.json"
+        kept.touch(0o444)
+        if os.access(kept, os.W_OK):
+            pytest.skip("nothing is forbidden to this user")
+        assert bench("--json", kept).exit_code == Exit.USAGE
 
     def test_says_at_once_that_plots_need_a_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "pneumoscan.benchmark.settings")

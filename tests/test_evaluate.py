@@ -370,7 +370,16 @@ class TestPlots:
     def test_that_cannot_have_a_folder_are_wrong_usage(self, place: Path) -> None:
         code, stdout, stderr = evaluate("labels.csv", "--predictions", "out.jsonl", "--plots", "none/plots")
         assert (code, stdout) == (Exit.USAGE, "")
-        assert "cannot make the folder none/plots" in stderr
+        assert "none/plots: there is no directory none" in stderr
+
+    def test_leave_no_folder_where_there_is_nothing_to_evaluate(self, place: Path) -> None:
+        (place / "none.csv").write_text("path,label\n")
+        assert evaluate("none.csv", "--predictions", "out.jsonl", "--plots", "plots")[0] == Exit.NOTHING_TO_SCAN
+        assert not (place / "plots").exists()
+
+    def test_need_a_folder_to_have_a_format(self, place: Path) -> None:
+        code, stdout, stderr = evaluate("labels.csv", "--predictions", "out.jsonl", "--plot-format", "svg")
+        assert (code, stdout, "goes with --plots" in stderr) == (Exit.USAGE, "", True)
 
     def test_that_cannot_be_written_leave_the_figures_and_a_code(self, place: Path) -> None:
         (place / "plots" / "roc.png").mkdir(parents=True)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from pneumoscan import reading
 from pneumoscan.cli import app
 from pneumoscan.cli.validate import LONGEST, SHOWN, check
 from pneumoscan.formats import ENCODINGS, Format
@@ -206,10 +207,18 @@ class TestJson:
             (b'["' + b"\xff" + b'"]', "not UTF-8"),
             (b'["\xc3', "not UTF-8"),
             (b"[" + b"9" * 5000 + b"]", "not JSON, or cut off"),
+            (b"[nope" + b" " * 10**6, "not JSON, or cut off"),
         ],
     )
     def test_that_is_broken_is_told_without_a_place(self, data: bytes, message: str) -> None:
         assert said(data, Format.JSON)[0].startswith(f"x: {message}")
+
+    def test_that_is_broken_is_not_read_to_its_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reading, "LONGEST", 2 * PIECE)
+        file = io.BytesIO(b'["' + b"x" * 20 * PIECE)
+        ((place, told),) = reading.rows(file, Format.JSON)
+        assert (place, told[:21]) == (None, "not JSON, or cut off:")
+        assert file.tell() <= 4 * PIECE
 
     @pytest.mark.parametrize("rest", [b"", b",", b",]", b" {}]", b"]]", b'],"'])
     def test_that_breaks_after_a_record_is_told_at_the_next(self, rest: bytes) -> None:

@@ -48,27 +48,14 @@ def find(folder: Path, count: int, size: int) -> Pictures:
         count: pictures that are wanted, at least 1.
         size: side to which they are decoded, in pixels.
     """
-    chosen = _sample(find_files([folder]), count)
+    found = list(find_files([folder]))
+    # In random order too: neighbours resemble each other, so that the first few would not cost what all do on average.
+    chosen = random.Random(0).sample(found, min(count, len(found)))
     with ThreadPoolExecutor(available_cores()) as pool:
         sizes = list(pool.map(lambda path: _measure(path, size), chosen))
-    sound = [(Path(path), found) for path, found in zip(chosen, sizes, strict=True) if found]
-    pixels, content = (sum(found[column] for _, found in sound) / max(len(sound), 1) for column in (0, 1))
+    sound = [(Path(path), known) for path, known in zip(chosen, sizes, strict=True) if known]
+    pixels, content = (sum(known[column] for _, known in sound) / max(len(sound), 1) for column in (0, 1))
     return Pictures([path for path, _ in sound], pixels / 1e6, content / 1e3, len(chosen) - len(sound))
-
-
-def _sample(paths: Iterable[str], count: int) -> list[str]:
-    """A random choice in which every path is equally likely, in bounded memory (algorithm R of Vitter, 1985).
-
-    In random order too: neighbours resemble each other, so that the first few would not cost what all do on average.
-    """
-    chance, chosen = random.Random(0), []
-    for number, path in enumerate(paths):
-        if number < count:
-            chosen.append(path)
-        elif (place := chance.randrange(number + 1)) < count:
-            chosen[place] = path
-    chance.shuffle(chosen)
-    return chosen
 
 
 def _measure(path: str, size: int) -> tuple[int, int] | None:

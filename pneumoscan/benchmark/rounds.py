@@ -12,7 +12,6 @@ from pneumoscan.runtime import CPU_PROVIDER, CUDA_PROVIDER
 
 SHORT_RUNS = 3
 """How often in a turn the stages without a scan run; the one in the middle counts, since so short a time is noisy."""
-SIZED = "program_"
 CEILINGS = "pneumoscan.benchmark.ceilings"
 LOADING = "pneumoscan.benchmark.loading"
 
@@ -117,7 +116,7 @@ class Task:
         usage = sorted(runs, key=lambda run: run.seconds)[len(runs) // 2]
         images = {"first": 1, "runtime": 0} | {sized(count): count for count in self.sizes}
         whole = Work(images=images.get(name, self.images), seconds=usage.seconds, cpu_seconds=usage.cpu_seconds)
-        if name == "program" or name.startswith(SIZED):
+        if name in ("program", *map(sized, self.sizes)):
             _check_records(Path(self._output), whole.images)
         steady = None
         if name in ("decoding", "inference", "naive", *self.scripts):
@@ -129,7 +128,7 @@ class Task:
 
 def sized(count: int) -> str:
     """Name of the stage that is the whole program over so many files."""
-    return f"{SIZED}{count}"
+    return f"program_{count}"
 
 
 def take_turns(task: Task, rounds: int) -> Iterator[tuple[int, str, Measured | ProcessError]]:
@@ -161,17 +160,14 @@ def without_start(round: Round) -> Round:
 
     def steady(run: Measured) -> Work | None:
         images, seconds = run.whole.images - 1, run.whole.seconds - first.seconds
-        if images < 1 or seconds <= 0:
+        if images < 1 or seconds <= 0:  # it is that run, or scanned nothing
             return None
         cpu_seconds = None
         if run.whole.cpu_seconds is not None and first.cpu_seconds is not None:
             cpu_seconds = run.whole.cpu_seconds - first.cpu_seconds
         return Work(images=images, seconds=seconds, cpu_seconds=cpu_seconds)
 
-    return {
-        name: replace(run, steady=steady(run)) if name == "program" or name.startswith(SIZED) else run
-        for name, run in round.items()
-    }
+    return {name: run if run.steady else replace(run, steady=steady(run)) for name, run in round.items()}
 
 
 def _told(usage: Usage) -> Work:

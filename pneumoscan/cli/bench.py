@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_place, say
+from pneumoscan.atomic import replace_with
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_place, need_target, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
@@ -25,6 +25,7 @@ MEASURE = "What is measured"
 STDOUT = Path("-")
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 OWN_STAGES = ("decoding", "inference", "program", "naive", "first", "runtime")
+OWN_RATIOS = ("slower_ceiling", "both_ceilings", "cpu_of_decoding")
 
 
 def bench(
@@ -96,7 +97,7 @@ def bench(
     decoded; 4 model or device unavailable; 129, 130 or 143 stopped by a signal.
     """
     counts = _counts(sizes)
-    scripts = _scripts(compare or [])
+    scripts = _scripts(compare or [], counts)
     _check_outputs([save, history, plot])
     if plot is not None:
         _check_plot(plot)
@@ -150,24 +151,29 @@ def _counts(sizes: str | None) -> tuple[int, ...]:
     return counts
 
 
-def _scripts(files: list[Path]) -> dict[str, Path]:
-    """By the names that they have in the results."""
+def _scripts(files: list[Path], counts: tuple[int, ...]) -> dict[str, Path]:
+    """By the names that they have in the results, which hold others too."""
+    from pneumoscan.benchmark.rounds import sized
+
     scripts = {file.stem: file for file in files}
-    if len(scripts) < len(files) or not scripts.keys().isdisjoint(OWN_STAGES):
-        misuse(f"their names without suffix must differ, also from {', '.join(OWN_STAGES)}", "--compare")
+    taken = (*OWN_STAGES, *OWN_RATIOS, *map(sized, counts))
+    if len(scripts) < len(files) or not scripts.keys().isdisjoint(taken):
+        misuse(f"their names without suffix must differ, also from {', '.join(taken)}", "--compare")
     return scripts
 
 
 def _check_outputs(files: list[Path | None]) -> None:
     """Says at once, and not after minutes, what could not be written."""
     for option, file in zip(("--json", "--history", "--plot"), files, strict=True):
-        if file is not None and file != STDOUT and (option != "--history" or not file.exists()):
-            need_place(file.parent, option, file)
-        if file is not None and os.path.isdir(file):
+        if file is None or (file == STDOUT and option == "--json"):
+            continue
+        if os.path.isdir(file):
             misuse(f"{file} is a directory", option)
-        if file is not None and file != STDOUT and option != "--history" and not is_file(file):
-            misuse(f"{file} cannot be written: it is not a regular file", option)
-        if file is not None and option != "--plot" and is_picture(file):
+        if option != "--history":
+            need_target(file, option)
+        elif not file.exists():  # else it may be a pipe or a device
+            need_place(file.parent, option, file)
+        if option != "--plot" and is_picture(file):
             misuse(f"{file} is a picture, which would be lost", option)
 
 

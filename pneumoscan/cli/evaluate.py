@@ -81,8 +81,9 @@ def evaluate(
         ),
     ] = None,
     plot_format: Annotated[
-        Literal["png", "svg"], typer.Option(help="What to draw them as.", rich_help_panel=RESULTS)
-    ] = "png",
+        Literal["png", "svg"] | None,
+        typer.Option(help="What to draw them as.", show_default="png", rich_help_panel=RESULTS),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -125,6 +126,10 @@ def evaluate(
         misuse("goes with --predictions", "--root")
     if root is not None:
         need_folder(root, "--root")
+    if plot_format is not None and plots is None:
+        misuse("goes with --plots", "--plot-format")
+    if predictions is not None and (device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}):
+        misuse("goes without the options of model and machine: nothing is scanned", "--predictions")
     _prepare(plots, report)
     configure_messages(quiet)
     known, unlabelled = _known(labels, quiet)
@@ -133,8 +138,6 @@ def evaluate(
         options = {"max_pixels": max_pixels, "batch_size": batch_size, "workers": workers}
         scanner = load_scanner(model, device=device, threshold=threshold, **options)
         records = _scan(known, scanner, heat if report and heatmaps else None, quiet)
-    elif device != "auto" or {threshold, max_pixels, batch_size, workers, model} != {None}:
-        misuse("goes without the options of model and machine: nothing is scanned", "--predictions")
     else:
         records = _read(predictions, root)
     pairing = pair(known, records, unlabelled)
@@ -148,7 +151,7 @@ def evaluate(
     cases = Cases.of(pairing.scored)
     evaluation = evaluate(cases, at, unscored=[each.label for each in pairing.unscored])
     say(to_json(pairing, evaluation) if as_json else as_text(pairing, evaluation))
-    is_written = plots is None or _draw(cases, evaluation, plots, plot_format, quiet)
+    is_written = plots is None or _draw(cases, evaluation, plots, plot_format or "png", quiet)
     if report is not None:
         from pneumoscan.cli.evaluation_page import write_evaluation
 
@@ -173,12 +176,9 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
         if report is not None:
             check_page(report, "--report")
         if plots is not None:
-            plots.mkdir(exist_ok=True)
-            need_place(plots, "--plots", plots)
+            need_place(plots if plots.exists() else plots.parent, "--plots", plots)
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
-    except OSError as error:
-        misuse(f"cannot make the folder {plots}: {error.strerror}", "--plots")
 
 
 def _known(source: str, quiet: bool) -> tuple[list[Labelled], list[str]]:
@@ -253,6 +253,7 @@ def _draw(cases: "Cases", evaluation: "Evaluation", folder: Path, format: str, q
     from pneumoscan.plots import draw
 
     try:
+        folder.mkdir(exist_ok=True)
         written = draw(cases, evaluation, folder, format)
     except OSError as error:
         complain(f"cannot write {error.filename or folder}: {error.strerror}")

@@ -4,10 +4,12 @@ import errno
 import os
 import sys
 from enum import IntEnum
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 import typer
 
+from pneumoscan.atomic import is_file
 from pneumoscan.formats import printable
 
 
@@ -55,6 +57,15 @@ def need_place(folder: str | os.PathLike[str], option: str, of: object) -> None:
     need_folder(folder, option, of)
     if not os.access(folder, os.W_OK | os.X_OK):
         misuse(f"{of} cannot be written: {os.strerror(errno.EACCES)}", option)
+
+
+def need_target(file: Path, option: str) -> None:
+    """Exits with `USAGE`, naming the option, unless a regular file can be made there, or replaced."""
+    need_place(file.parent, option, file)
+    if not is_file(file):
+        misuse(f"{file} cannot be written: it is not a regular file", option)
+    if os.path.exists(file) and not os.access(file, os.W_OK):
+        misuse(f"{file} cannot be written: {os.strerror(errno.EACCES)}", option)
 
 
 def no_folder(folder: str | os.PathLike[str]) -> str:

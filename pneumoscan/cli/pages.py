@@ -1,6 +1,5 @@
 """Making pages of records for commands: what speaks against one, its pictures, and the page of a scan under way."""
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import complain, misuse, need_place
+from pneumoscan.cli.exits import complain, misuse, need_target
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
@@ -91,11 +90,7 @@ def check_page(target: Path, option: str = "-o") -> None:
     """
     if target.suffix.lower() not in (".html", ".htm"):
         misuse(f"{target}: name the page .html", option)
-    need_place(target.parent, option, target)
-    if not is_file(target):
-        misuse(f"{target} cannot be written: it is not a regular file", option)
-    if os.path.exists(target) and not os.access(target, os.W_OK):
-        misuse(f"{target} cannot be written: {os.strerror(errno.EACCES)}", option)
+    need_target(target, option)
 
 
 def write_page(
