@@ -13,14 +13,8 @@ from typing import Any, NamedTuple
 from pneumoscan.records import Label, Record, Status, Subtype
 from pneumoscan.sources import PassedOver, Selection, find_files
 
-FILE_NAMES = (
-    re.compile(r"(?P<group>person\d+)_(?P<kind>bacteria|virus)_\d+", re.IGNORECASE),
-    re.compile(r"(?P<group>(?:NORMAL2-)?IM-\d+)(?:-\d+)+(?P<kind>)", re.IGNORECASE),
-    re.compile(r"(?P<group>(?P<kind>BACTERIA|VIRUS|NORMAL)-\d+)-\d+", re.IGNORECASE),
-)
-"""File names of the two published copies of Kermany's data; the patient is what precedes the picture's number."""
-
-_PERSON = re.compile(r"person\d+", re.IGNORECASE)
+_PATIENT = re.compile(r"person\d+|(?:(?:NORMAL2-)?IM|BACTERIA|VIRUS|NORMAL)-\d+(?=-\d)", re.IGNORECASE)
+"""The patient in file names of the two published copies of Kermany's data; the picture's number follows."""
 _KIND = re.compile("(bacteria)|virus", re.IGNORECASE)
 _WORDS = {
     "normal": (Label.NORMAL, None),
@@ -45,7 +39,8 @@ class Labelled:
         path: where it lies.
         label: what it shows.
         subtype: of a pneumonia, where that is known.
-        group: patient, as far as that is known, in the spelling in which it first came; else the path.
+        group: patient, as far as that is known, else the path. In a folder `Person1` is `person1`, in the spelling that
+            came first.
     """
 
     path: str
@@ -122,11 +117,10 @@ def _from_place(path: str, source: str, spelt: dict[str, str]) -> Labelled | Non
     if label is None:
         return None
     name = os.path.basename(path)
-    match = next((found for pattern in (*FILE_NAMES, _PERSON) if (found := pattern.match(name))), None)
-    named = match.groupdict().get("group", match[0]) if match else path
+    patient = _PATIENT.match(name)
     kinds = {Subtype.BACTERIAL if kind[1] else Subtype.VIRAL for kind in _KIND.finditer(name)}
     subtype = kinds.pop() if label is Label.PNEUMONIA and len(kinds) == 1 else None
-    return Labelled(path, label, subtype, spelt.setdefault(named.lower(), named) if match else path)
+    return Labelled(path, label, subtype, spelt.setdefault(patient[0].lower(), patient[0]) if patient else path)
 
 
 def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
@@ -190,6 +184,11 @@ class Pair(NamedTuple):
 
     labelled: Labelled
     record: Record
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the verdict of a scored picture is not what it shows."""
+        return self.record.label is not None and self.record.label != self.labelled.label
 
 
 @dataclass(frozen=True, slots=True)

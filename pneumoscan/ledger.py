@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import platform
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, Self
 
 from pneumoscan.atomic import NO_LINK, remove_link
 from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read_rows
+from pneumoscan.path_table import temporary_database
 from pneumoscan.records import SCHEMA_VERSION, Status, timestamp
 
 try:
@@ -100,30 +100,6 @@ class Lock:
             return ""
 
 
-def temporary_database() -> sqlite3.Connection:
-    """A database that SQLite keeps in memory while it is small, then in a temporary file that nobody sees."""
-    database = sqlite3.connect("", isolation_level=None)
-    database.execute("PRAGMA journal_mode = OFF")
-    database.execute("PRAGMA cache_size = -1000")  # KiB
-    return database
-
-
-class PathSet:
-    """A set of paths that takes no memory however many there are."""
-
-    def __init__(self) -> None:
-        self._database = temporary_database()
-        self._database.execute("CREATE TABLE seen (path BLOB PRIMARY KEY) WITHOUT ROWID")
-
-    def add(self, path: str) -> bool:
-        """Adds a path; returns whether it is new."""
-        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", [os.fsencode(path)]).rowcount == 1
-
-    def close(self) -> None:
-        """Frees what the set holds."""
-        self._database.close()
-
-
 class Settings(NamedTuple):
     """What besides a file decides its record: the model's digest, the threshold, and the pixels that are too many."""
 
@@ -162,10 +138,7 @@ class Ledger:
         self._file: FileIO | None = None
         self._database = temporary_database()
         self._database.execute(
-            "CREATE TABLE record (path BLOB PRIMARY KEY, first INT, start INT, end INT,"
-            " status TEXT, bytes INT, modified TEXT, model_sha256 TEXT, threshold REAL, width INT, height INT,"
-            " label TEXT, review INT)"
-            " WITHOUT ROWID"
+            "CREATE TABLE record (path BLOB PRIMARY KEY, first, start, end, " + ", ".join(_DECISIVE) + ") WITHOUT ROWID"
         )
         try:
             if path.exists():
@@ -196,16 +169,11 @@ class Ledger:
 
     def note(self, start: int, end: int, values: Mapping[str, Any]) -> None:
         """Notes that a record lies in the file from byte `start` up to `end`."""
-        row = (os.fsencode(values["path"]), start, start, end, *(values[name] for name in _DECISIVE))
-        places = ", ".join("?" * len(row))
-        inserted = self._database.execute(f"INSERT OR IGNORE INTO record VALUES ({places})", row).rowcount
-        if not inserted:
-            self.superseded = True
-            self._database.execute(
-                "UPDATE record SET start = ?, end = ?, status = ?, bytes = ?, modified = ?, model_sha256 = ?,"
-                " threshold = ?, width = ?, height = ?, label = ?, review = ? WHERE path = ?",
-                (*row[2:], row[0]),
-            )
+        path = os.fsencode(values["path"])
+        known = self._database.execute("SELECT first FROM record WHERE path = ?", [path]).fetchone()
+        self.superseded |= known is not None
+        row = (path, known[0] if known else start, start, end, *(values[name] for name in _DECISIVE))
+        self._database.execute(f"INSERT OR REPLACE INTO record VALUES ({', '.join('?' * len(row))})", row)
 
     def forget_failure(self, path: str) -> None:
         """Leaves out the record, if it is an error, of a folder that could be listed: what is in it has records."""

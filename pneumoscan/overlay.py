@@ -58,7 +58,7 @@ def verdict(record: Record) -> tuple[str, str]:
     return ", ".join(filter(None, (words, record.subtype, "review" if record.review else ""))), tint
 
 
-def original(record: Record, pixels: NDArray[np.uint8], max_pixels: int = decode.MAX_PIXELS) -> NDArray[np.uint8]:
+def original(record: Record, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture of a record at its true aspect ratio, uint8 [H, W], the longer side `SHORTEST` to `LONGEST` pixels.
 
     The file is read again, since the network's input is coarse. If that fails by now, or the file is another one, that
@@ -67,13 +67,12 @@ def original(record: Record, pixels: NDArray[np.uint8], max_pixels: int = decode
     Args:
         record: of a picture that was decoded.
         pixels: uint8 [S, S], what the network looked at.
-        max_pixels: as of `decode.decode`.
     """
     grey, width, height = pixels, record.width or len(pixels), record.height or len(pixels)
     with suppress(DecodeError):
         file = decode.read(record.path)
         if record.modified in (None, timestamp(file.modified)):
-            picture = decode.decode(file.data, max_pixels=max_pixels)
+            picture = decode.decode(file.data, max_pixels=max(decode.MAX_PIXELS, width * height))
             grey, width, height = picture.pixels, picture.width, picture.height
     factor = min(LONGEST, max(SHORTEST, width, height)) / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))

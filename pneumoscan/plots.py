@@ -14,7 +14,8 @@ from pneumoscan import metrics
 from pneumoscan.atomic import replace_with
 from pneumoscan.curves import GRID, band, precision_on_grid, roc_on_grid
 from pneumoscan.evaluation import Cases, Evaluation, Figure, Verdicts
-from pneumoscan.metrics import FloatArray, Interval
+from pneumoscan.evaluation_words import written
+from pneumoscan.metrics import FloatArray
 
 try:
     import matplotlib as mpl
@@ -105,7 +106,7 @@ def _roc(canvas: Canvas, cases: Cases, evaluation: Evaluation, rounds: int) -> N
     axes = _square(canvas, paint)
     if _value(evaluation.figures["roc_auc"]) >= ZOOM_FROM:
         _zoom(axes, paint, left=0, place=(0.4, 0.2, 0.55, 0.55))
-    axes.set_title(f"ROC: AUC {_words(evaluation.figures['roc_auc'])}")
+    axes.set_title(f"ROC: AUC {written(evaluation.figures['roc_auc'])}")
     axes.set(xlabel="1 - specificity (false positive rate)", ylabel="sensitivity (true positive rate)")
 
 
@@ -122,7 +123,7 @@ def _precision_recall(canvas: Canvas, cases: Cases, evaluation: Evaluation, roun
     axes = _square(canvas, paint)
     if _value(evaluation.figures["pr_auc"]) >= ZOOM_FROM:
         _zoom(axes, paint, left=1 - ZOOM, place=(0.12, 0.12, 0.55, 0.55))
-    axes.set_title(f"Precision and recall: AUC {_words(evaluation.figures['pr_auc'])}")
+    axes.set_title(f"Precision and recall: AUC {written(evaluation.figures['pr_auc'])}")
     axes.set(xlabel="recall (sensitivity)", ylabel="precision (PPV)")
 
 
@@ -196,7 +197,7 @@ def _reliability(canvas: Canvas, cases: Cases, evaluation: Evaluation) -> None:
 
     axes = _square(canvas, paint)
     axes.set_title(
-        f"Reliability: ECE of {metrics.CALIBRATION_BINS} bins {_words(evaluation.figures['calibration_error'])}"
+        f"Reliability: ECE of {metrics.CALIBRATION_BINS} bins {written(evaluation.figures['calibration_error'])}"
     )
     axes.set(
         xlabel=f"mean probability of pneumonia ({BINS} bins; small numbers: pictures)",
@@ -255,9 +256,3 @@ def _scores(canvas: Canvas, cases: Cases, verdicts: Verdicts) -> None:
 
 def _value(figure: Figure) -> float:
     return float("nan") if figure.value is None else figure.value
-
-
-def _words(figure: Figure) -> str:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return "-" if figure.value is None else f"{figure.value:.3f}"
-    return str(Interval(figure.value, figure.low, figure.high))

@@ -541,12 +541,15 @@ class TestTheCommand:
         assert ran.exit_code == Exit.USAGE
         assert name in ran.stderr
 
-    def test_refuses_to_replace_a_file_that_may_not_be_written(self, tmp_path: Path) -> None:
+    def test_refuses_to_replace_a_file_that_may_not_be_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         kept = tmp_path / "bench.json"
         kept.touch(0o444)
-        if os.access(kept, os.W_OK):
-            pytest.skip("nothing is forbidden to this user")
-        assert bench("--json", kept).exit_code == Exit.USAGE
+        monkeypatch.setattr("pneumoscan.cli.exits.os.access", lambda path, mode: path != kept)  # chmod stops no root
+        ran = bench("--json", kept)
+        assert ran.exit_code == Exit.USAGE
+        assert "Permission denied" in ran.stderr
 
     def test_says_at_once_that_plots_need_a_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, "pneumoscan.benchmark.settings")

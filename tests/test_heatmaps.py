@@ -392,13 +392,13 @@ class TestPredict:
 class TestDrawing:
     def test_leaves_out_what_the_model_may_not_judge(self, tmp_path: Path) -> None:
         rejected = seen("gone.png", status=Status.REJECTED, label=None, probability=None)
-        assert list(Heatmaps(tmp_path / "out", "all", []).draw(iter([rejected]), 1)) == [rejected]
+        assert list(Heatmaps(tmp_path / "out", "all", []).draw(iter([rejected]))) == [rejected]
         assert pictures(tmp_path / "out") == set()
 
     def test_bears_a_failure_without_a_file_name(self, tmp_path: Path) -> None:
         failure = Record(path=".", status=Status.ERROR, model="tiny", model_sha256="0", threshold=0.5)
         drawing = Heatmaps(tmp_path / "out", "all", [])
-        assert [record for record, *_ in drawing.draw(iter([Seen(failure, None, None)]), 1)] == [failure]
+        assert [record for record, *_ in drawing.draw(iter([Seen(failure, None, None)]))] == [failure]
 
     def test_yields_a_record_only_when_its_overlay_is_there(
         self, tiny_model: Path, flat: Flat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -410,7 +410,7 @@ class TestDrawing:
         scanner = Scanner(tiny_model, device="cpu", batch_size=4)
         drawing = Heatmaps(tmp_path / "out", "positive", ["x"])
         found = []
-        for record, *_ in drawing.draw(scanner.scan_pictures("x"), scanner.max_pixels):
+        for record, *_ in drawing.draw(scanner.scan_pictures("x")):
             assert (tmp_path / "out" / mirrored(record.path)).exists() == (record.label is Label.PNEUMONIA)
             found.append(record)
         assert found == list(scanner.scan("x"))
@@ -425,7 +425,7 @@ class TestDrawing:
                 taken += 1
                 yield seen(f"gone/{taken}.png")
 
-        records = Heatmaps(tmp_path / "out", "all", []).draw(endless(), 1)
+        records = Heatmaps(tmp_path / "out", "all", []).draw(endless())
         for _ in range(5):
             next(records)
         assert taken <= 5 + heatmaps.AHEAD
@@ -439,7 +439,7 @@ class TestDrawing:
             yield seen("gone.png")
             raise KeyboardInterrupt
 
-        records = Heatmaps(tmp_path / "out", "all", []).draw(interrupted(), 1)
+        records = Heatmaps(tmp_path / "out", "all", []).draw(interrupted())
         begun = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             next(records)
@@ -450,7 +450,7 @@ class TestDrawing:
     def test_of_one_file_under_two_names_draws_one_after_the_other(self, tmp_path: Path) -> None:
         same = [seen("gone.png"), seen("./gone.png"), seen(".//gone.png")] * 5
         drawing = Heatmaps(tmp_path / "out", "all", [])
-        assert [record.path for record, *_ in drawing.draw(iter(same), 1)] == [each.record.path for each in same]
+        assert [record.path for record, *_ in drawing.draw(iter(same))] == [each.record.path for each in same]
         assert (drawing.written, pictures(tmp_path / "out")) == (15, {"gone.png.png"})
 
     def test_leaves_the_old_overlay_when_the_disk_is_full(
@@ -464,7 +464,7 @@ class TestDrawing:
 
         monkeypatch.setattr(atomic.os, "fsync", full)
         drawing = Heatmaps(tmp_path / "out", "all", [])
-        assert len(list(drawing.draw(iter([seen("gone.png")]), 1))) == 1
+        assert len(list(drawing.draw(iter([seen("gone.png")])))) == 1
         assert "gone.png.png: No space left on device" in capsys.readouterr().err
         assert pictures(tmp_path / "out") == {"gone.png.png"}
         assert (tmp_path / "out" / "gone.png.png").read_text() == "old"

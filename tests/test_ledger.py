@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pneumoscan import ledger
 from pneumoscan.formats import ENCODINGS, Format, FormatError
-from pneumoscan.ledger import InUseError, Ledger, Lock, PathSet, Settings
+from pneumoscan.ledger import InUseError, Ledger, Lock, Settings
 from pneumoscan.records import Record, timestamp
 from tests.records import ILL, failed
 
@@ -123,12 +121,6 @@ class TestALock:
     def test_where_no_file_can_be_made_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             Lock(tmp_path / "no" / "out")
-
-
-@given(st.lists(st.binary(min_size=1).map(os.fsdecode)))
-def test_seen_paths_are_new_once(paths: list[str]) -> None:
-    with closing(PathSet()) as seen:
-        assert [path for path in paths if seen.add(path)] == list(dict.fromkeys(paths))
 
 
 SETTINGS = Settings(ILL.model_sha256, 0.5, 200)

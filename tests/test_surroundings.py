@@ -86,11 +86,12 @@ class TestTemporaryData:
         flat("in/a.png", 51), flat("in/b.png", 51)
         (tmp_path / "out.csv").write_text("older")
         program = (
-            "import sqlite3, sys; from pneumoscan import __main__, ledger; add = ledger.PathSet.add\n"
-            "def full(self, path):\n"
+            "import sqlite3, sys; from pneumoscan import __main__; from pneumoscan.path_table import PathTable\n"
+            "add = PathTable.setdefault\n"
+            "def full(self, path, number):\n"
             "    if path.endswith('b.png'): raise sqlite3.OperationalError('database or disk is full')\n"
-            "    return add(self, path)\n"
-            "ledger.PathSet.add = full; __main__.main()"
+            "    return add(self, path, number)\n"
+            "PathTable.setdefault = full; __main__.main()"
         )
         command = [sys.executable, "-c", program, "predict", "in", "-q", "--model", tiny_model, "-o", "out.csv"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -105,8 +106,8 @@ class TestTemporaryData:
     def test_is_looked_for_where_it_is(self, tmp_path: Path, named: dict[str, str]) -> None:
         (tmp_path / "named").mkdir()
         program = (
-            "import os; from pneumoscan import ledger, surroundings; seen = ledger.PathSet()\n"
-            "for number in range(40_000): seen.add(f'{number:0100}')\n"
+            "import os; from pneumoscan import path_table, surroundings; seen = path_table.PathTable()\n"
+            "for number in range(40_000): seen.setdefault(f'{number:0100}', number)\n"
             "files = [os.readlink(f'/proc/self/fd/{each.name}') for each in list(os.scandir('/proc/self/fd'))"
             " if os.path.lexists(f'/proc/self/fd/{each.name}')]\n"
             "(spilt,) = [each for each in files if 'etilqs' in each]\n"

@@ -30,7 +30,6 @@ from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.labels import LabelError, Labelled, OtherFiles, Pair, Pairing, pair, read_labels
 from pneumoscan.records import Record
-from pneumoscan.report.mistakes import is_wrong
 
 if TYPE_CHECKING:
     from pneumoscan.evaluation import Cases, Evaluation
@@ -223,7 +222,7 @@ def _scan(known: list[Labelled], scanner: "Scanner", heat: "dict[str, Heat] | No
 
 def _noting_heat(known: list[Labelled], seen: "Iterator[Seen]", heat: "dict[str, Heat]") -> Iterator[Record]:
     for labelled, (record, _, found) in zip(known, seen, strict=True):
-        if found is not None and is_wrong(Pair(labelled, record)):
+        if found is not None and Pair(labelled, record).is_wrong:
             heat[record.path] = found.copy()  # a heatmap is a part of its whole batch
         yield record
 

@@ -1,7 +1,6 @@
 """The page of an evaluation: its pictures and plots are made here, and the file is written."""
 
 from collections.abc import Callable, Mapping
-from itertools import islice
 from pathlib import Path
 
 from pneumoscan.cli.pages import add_heat, save_page
@@ -38,20 +37,18 @@ def write_evaluation(
         scorer: loads what scores mistakes again that have no heatmap; None for no such thing.
         quiet: says nothing but that it failed.
     """
-    mistakes = worst(pairing.scored)
-    shown = [each for kind in mistakes for each in kind]
+    positives, negatives = worst(pairing.scored)
+    shown = [*positives, *negatives]
     pictures = list(thumbnails((each.record for each in shown), Path(), available_cores()))
     heated = [(record, heat.get(record.path), picture) for (_, record), picture in zip(shown, pictures, strict=True)]
     remarks = add_heat(heated, Path(), scorer, quiet)
-    rest = iter(pictures)
-    parts = tuple(list(islice(rest, len(kind))) for kind in mistakes)
     content = render(
         pairing,
         cases,
         evaluation,
         as_svg(cases, evaluation),
-        mistakes,
-        (parts[0], parts[1]),
+        (positives, negatives),
+        (pictures[: len(positives)], pictures[len(positives) :]),
         facts=facts,
         remarks=remarks,
     )

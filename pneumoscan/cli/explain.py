@@ -16,7 +16,8 @@ from pneumoscan.records import Status
 from pneumoscan.sources import identity_of, is_picture
 
 if TYPE_CHECKING:
-    from pneumoscan.scan import Scanner, Seen
+    from pneumoscan.card import Card
+    from pneumoscan.scan import Seen
 
 SUFFIX = ".explain.png"
 PREVIEW = 72
@@ -63,7 +64,7 @@ def explain(
             failed = True
             continue
         try:
-            _write(scanner, seen, target)
+            _write(scanner.model.card, seen, target)
         except OSError as error:
             complain(f"cannot write {target}: {error.strerror or error}")
             failed = True
@@ -107,15 +108,15 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     return targets
 
 
-def _write(scanner: "Scanner", seen: "Seen", target: Path) -> None:
+def _write(card: "Card", seen: "Seen", target: Path) -> None:
     from pneumoscan import png
     from pneumoscan.explanation import explanation
     from pneumoscan.overlay import original
 
     record, pixels, heat = seen
     assert pixels is not None  # of every picture that is no error
-    grey = original(record, pixels, max_pixels=scanner.max_pixels)
-    replace_with(target, png.own(explanation(record, scanner.model.card, grey, pixels, heat)))
+    grey = original(record, pixels)
+    replace_with(target, png.own(explanation(record, card, grey, pixels, heat)))
 
 
 def _preview(seen: "Seen") -> str:

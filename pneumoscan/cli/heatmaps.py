@@ -125,7 +125,7 @@ class Heatmaps:
             return _drawn_from(self._folder / mirrored(path)) != basis
         return False
 
-    def draw(self, pictures: Iterator["Seen"], max_pixels: int) -> "Generator[Seen]":
+    def draw(self, pictures: Iterator["Seen"]) -> "Generator[Seen]":
         """Yields the pictures in their order, each as soon as its overlay, if it gets one, is on the disk.
 
         So a run that is killed and resumed lacks no overlay. One that fails is reported, and harms nothing else.
@@ -143,7 +143,7 @@ class Heatmaps:
                     place = mirrored(record.path)
                     while any(place == other for _, other, _ in waiting):  # ./a.png and a.png
                         yield self._finished(*waiting.popleft())
-                    drawn = pool.submit(self._draw, place, record, pixels, heat, max_pixels)
+                    drawn = pool.submit(self._draw, place, record, pixels, heat)
                 elif record.bytes is not None:
                     self._forget(record)
                 waiting.append((seen, place, drawn))
@@ -165,9 +165,7 @@ class Heatmaps:
             with suppress(OSError):
                 os.unlink(target)
 
-    def _draw(
-        self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]", max_pixels: int
-    ) -> None:
+    def _draw(self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]") -> None:
         from pneumoscan import png
         from pneumoscan.overlay import original, overlay
 
@@ -176,7 +174,7 @@ class Heatmaps:
             raise OSError(0, "it would lie outside the folder, behind a link")
         if not target.is_symlink() and is_picture(target) and _drawn_from(target) is None:
             raise OSError(0, "a picture lies there that this program has not drawn")
-        picture = overlay(record, original(record, pixels, max_pixels=max_pixels), heat)
+        picture = overlay(record, original(record, pixels), heat)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.
         replace_with(target, png.own(picture, 1, _basis_of(record)))

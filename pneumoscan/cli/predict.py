@@ -34,7 +34,7 @@ from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts, Untaken
 from pneumoscan.formats import Format, printable
-from pneumoscan.ledger import PathSet
+from pneumoscan.path_table import PathTable
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.sources import NOTHING_YET, PICTURES, Selection, find_files, plain, read_list
 
@@ -281,7 +281,7 @@ def _records(
     if drawing is not None:
         if not scanner.model.has_heatmap:
             fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
-        pictures = drawing.draw(pictures, scanner.max_pixels)
+        pictures = drawing.draw(pictures)
     return ((record, heat) for record, _, heat in pictures)
 
 
@@ -295,11 +295,13 @@ def _to_do(
 ) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
     settings = settings_of(scanner)
-    with closing(PathSet()) as seen:
-        for path in inputs:
+    with closing(PathTable()) as numbers:
+        for number, path in enumerate(inputs):
             if path == NOTHING_YET:
                 yield path
-            elif not is_own(path) and not (drawing and drawing.leave_out(path)) and seen.add(plain(path)):
+                continue
+            is_left_out = is_own(path) or (drawing and drawing.leave_out(path))
+            if not is_left_out and numbers.setdefault(plain(path), number) == number:  # else in another spelling
                 done = outputs.done(path, settings)
                 if done and not (drawing and drawing.lacks(path, *done, settings)):
                     counts.done += 1

@@ -10,7 +10,7 @@ from typing import cast
 
 from pneumoscan.cli.exits import Exit, fail, misuse
 from pneumoscan.formats import SUFFIXES, Format
-from pneumoscan.ledger import temporary_database
+from pneumoscan.path_table import PathTable
 from pneumoscan.reading import rows
 from pneumoscan.records import Record
 from pneumoscan.schema import problems
@@ -34,17 +34,12 @@ def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Re
     A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
     """
     format = format or _format_of(file, option)
-    with _open(file, option, twice=True) as stream, closing(temporary_database()) as places:
-        places.execute("CREATE TABLE last (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
-        places.execute("BEGIN")
+    with _open(file, option, twice=True) as stream, closing(PathTable()) as places:
         for place, record in enumerate(_records(stream, file, option, format)):
-            places.execute(
-                "INSERT OR REPLACE INTO last VALUES (?, ?)", [record.path.encode("utf-8", "surrogatepass"), place]
-            )
+            places[record.path] = place
         stream.seek(0)
         for place, record in enumerate(_records(stream, file, option, format)):
-            key = record.path.encode("utf-8", "surrogatepass")
-            if places.execute("SELECT 1 FROM last WHERE path = ? AND place = ?", [key, place]).fetchone():
+            if places.get(record.path) == place:
                 yield record
 
 

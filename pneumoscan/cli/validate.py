@@ -1,7 +1,6 @@
 """`pneumoscan validate`: tells whether files are what this program writes, whole and without contradictions."""
 
 import io
-import sqlite3
 import sys
 from contextlib import closing
 from pathlib import PurePath
@@ -11,8 +10,8 @@ import typer
 
 from pneumoscan.cli.exits import Exit, complain, counted, fail, misuse, say
 from pneumoscan.formats import SUFFIXES, Format, printable
-from pneumoscan.ledger import temporary_database
-from pneumoscan.reading import Place, rows
+from pneumoscan.path_table import PathTable
+from pneumoscan.reading import rows
 from pneumoscan.schema import problems
 
 STDIN = "-"
@@ -75,16 +74,15 @@ def check(stream: io.BufferedReader, name: str, format: Format, quiet: bool) -> 
     unit = "line" if format in (Format.CSV, Format.JSONL) else "record"
     lines: list[str] = []
     records = count = 0
-    with closing(temporary_database()) as paths:
-        paths.execute("CREATE TABLE first (path BLOB PRIMARY KEY, place INT) WITHOUT ROWID")
-        paths.execute("BEGIN")
+    with closing(PathTable()) as places:
         for place, found in rows(stream, format):
             if isinstance(found, str):
                 wrong = [found]
             else:
                 records += 1
                 wrong = problems(found)
-                if isinstance(path := found.get("path"), str) and (first := _first_place(paths, path, place)) != place:
+                path = found.get("path")
+                if place and isinstance(path, str) and (first := places.setdefault(path, place)) != place:
                     wrong.append(f"the path is there again; first in {unit} {first}")
             if wrong:
                 count += len(wrong)
@@ -97,12 +95,3 @@ def check(stream: io.BufferedReader, name: str, format: Format, quiet: bool) -> 
     verdict = f"{counted(count, 'problem')} in" if count else "valid,"
     lines.append(f"{name}: {verdict} {counted(records, 'record')}")
     return "".join(f"{printable(line)}\n" for line in lines), not count
-
-
-def _first_place(paths: sqlite3.Connection, path: str, place: Place) -> Place:
-    """Where a path was first: here, unless it was noted before."""
-    key = path.encode("utf-8", "surrogatepass")
-    if paths.execute("INSERT OR IGNORE INTO first VALUES (?, ?)", [key, place]).rowcount:
-        return place
-    first: Place = paths.execute("SELECT place FROM first WHERE path = ?", [key]).fetchone()[0]
-    return first

@@ -12,14 +12,9 @@ SHOWN = 24
 """Of each kind, at most."""
 
 
-def is_wrong(pair: Pair) -> bool:
-    """Whether the verdict of a scored picture is not what it shows."""
-    return pair.record.label is not None and pair.record.label != pair.labelled.label
-
-
 def worst(pairs: Iterable[Pair]) -> tuple[list[Pair], list[Pair]]:
     """The false positives of the highest, and the false negatives of the lowest probability; of equals, the first."""
-    wrong = [each for each in pairs if is_wrong(each)]
+    wrong = [each for each in pairs if each.is_wrong]
     positives = [each for each in wrong if each.record.label == Label.PNEUMONIA]
     negatives = [each for each in wrong if each.record.label == Label.NORMAL]
     return nlargest(SHOWN, positives, key=_probability), nlargest(
