@@ -4,9 +4,14 @@ Owns what is asked of ONNX Runtime's CUDA provider. Knows nothing of cards and r
 it is: nothing here ever goes on with the CPU.
 """
 
+import ctypes
+import io
 import logging
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
@@ -27,10 +32,62 @@ RUNS_PER_GPU = 2
 
 LIBRARIES = "ONNX Runtime could not start it; its libraries come with: pip install 'pneumoscan[cuda]'"
 
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+"""NVIDIA's library of the CUDA driver API."""
+NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
+
 NewSession = Callable[[runtime.Providers], onnxruntime.InferenceSession]
 Difference = Callable[[onnxruntime.InferenceSession], float | None]
 
 log = logging.getLogger(__name__)
+
+
+def obstacle() -> str | None:
+    """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
+    if runtime.CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        return "the installed ONNX Runtime has no CUDA provider"
+    try:
+        ctypes.CDLL(DRIVER)
+    except OSError:
+        return "no NVIDIA driver found"
+    with redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
+        onnxruntime.preload_dlls()
+    return None
+
+
+def find_gpus() -> list[str]:
+    """Names of the NVIDIA GPUs that this process may use; empty also where there is no driver.
+
+    Raises:
+        OSError: the driver does not work.
+    """
+    try:
+        cuda = ctypes.CDLL(DRIVER)
+    except OSError:
+        return []
+    count, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
+    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+    if code not in (0, NO_DEVICE):
+        raise OSError(f"the NVIDIA driver fails with error {code}")
+    gpus = []
+    for number in range(count.value):
+        cuda.cuDeviceGet(ctypes.byref(device), number)
+        cuda.cuDeviceGetName(name, len(name), device)
+        gpus.append(os.fsdecode(name.value))
+    return gpus
+
+
+def missing_library() -> str | None:
+    """What the dynamic linker says of ONNX Runtime's CUDA provider; None where it can be loaded, or there is none."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    try:
+        for part in ("shared", "cuda"):  # the second needs the first
+            for library in folder.glob(f"*onnxruntime_providers_{part}.*"):
+                ctypes.CDLL(os.fspath(library), ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def choose(wanted: devices.GpuChoice) -> list[tuple[int, ...]]:
@@ -39,11 +96,10 @@ def choose(wanted: devices.GpuChoice) -> list[tuple[int, ...]]:
     Raises:
         DeviceError: CUDA cannot be tried, or a GPU that is named is not there.
     """
-    obstacle = runtime.cuda_obstacle()
-    if obstacle is not None:
-        raise DeviceError(obstacle)
+    if why := obstacle():
+        raise DeviceError(why)
     try:
-        names = runtime.find_gpus()
+        names = find_gpus()
     except OSError as error:
         raise DeviceError(str(error)) from error
     if not names:

@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from pneumoscan import jpeg, png
 from pneumoscan.records import ErrorCode
-from pneumoscan.sources import JPEG, PNG
+from pneumoscan.signatures import JPEG, PNG
 
 MAX_BYTES = 512 * 1024**2
 """Largest file read: the largest picture decoded, at 8 bytes a pixel."""

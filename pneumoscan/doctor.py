@@ -203,8 +203,8 @@ def _device(trial: Trial, used: bool) -> Answer:
 
 def _cuda(trial: Trial, used: bool) -> Answer:
     """As `_device`; where CUDA refuses, also why. That is no trouble where there is no GPU and none is asked for."""
-    from pneumoscan.cuda import list_gpus
-    from pneumoscan.runtime import CUDA_PROVIDER, find_gpus, missing_cuda_library, onnxruntime
+    from pneumoscan.cuda import find_gpus, list_gpus, missing_library
+    from pneumoscan.runtime import CUDA_PROVIDER, onnxruntime
 
     gpus, driver = [], None
     try:
@@ -216,7 +216,7 @@ def _cuda(trial: Trial, used: bool) -> Answer:
         state, message, details = _device(trial, used)
         return state, f"{found}: {message}", details | {"gpus": gpus}
     provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
-    missing = missing_cuda_library() if provider and gpus else None
+    missing = missing_library() if provider and gpus else None
     details = {"runs": False, "gpus": gpus, "driver_error": driver, "provider": provider, "missing_library": missing}
     message = f"{found}: {trial.error}" + (f" ({missing})" if missing else "")
     if not used and not gpus and not driver:

@@ -1,11 +1,6 @@
-"""ONNX Runtime, which must be imported from here, its sessions, and the cores and the GPU beneath it."""
+"""ONNX Runtime, which must be imported from here, its sessions, and the cores beneath it."""
 
-import contextlib
-import ctypes
-import io
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,10 +23,7 @@ __all__ = [
     "CUDA_PROVIDER",
     "Providers",
     "available_cores",
-    "cuda_obstacle",
     "filled",
-    "find_gpus",
-    "missing_cuda_library",
     "onnxruntime",
     "start_session",
 ]
@@ -40,11 +32,6 @@ CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 Providers = list[str | tuple[str, dict[str, str]]]
 """What a session may run on, the first choice first, each with options where it has any."""
-
-DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-"""NVIDIA's library of the CUDA driver API."""
-NO_DEVICE = 100
-"""CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
 
 
 def start_session(content: bytes, providers: Providers, threads: int = 1) -> onnxruntime.InferenceSession:
@@ -80,50 +67,3 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def cuda_obstacle() -> str | None:
-    """Why CUDA cannot be tried, or None. Asks before ONNX Runtime does, whose own attempt is slow and noisy."""
-    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
-        return "the installed ONNX Runtime has no CUDA provider"
-    try:
-        ctypes.CDLL(DRIVER)
-    except OSError:
-        return "no NVIDIA driver found"
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
-        onnxruntime.preload_dlls()
-    return None
-
-
-def find_gpus() -> list[str]:
-    """Names of the NVIDIA GPUs that this process may use; empty also where there is no driver.
-
-    Raises:
-        OSError: the driver does not work.
-    """
-    try:
-        cuda = ctypes.CDLL(DRIVER)
-    except OSError:
-        return []
-    count, device, name = ctypes.c_int(), ctypes.c_int(), ctypes.create_string_buffer(256)
-    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
-    if code not in (0, NO_DEVICE):
-        raise OSError(f"the NVIDIA driver fails with error {code}")
-    gpus = []
-    for number in range(count.value):
-        cuda.cuDeviceGet(ctypes.byref(device), number)
-        cuda.cuDeviceGetName(name, len(name), device)
-        gpus.append(os.fsdecode(name.value))
-    return gpus
-
-
-def missing_cuda_library() -> str | None:
-    """What the dynamic linker says of ONNX Runtime's CUDA provider; None where it can be loaded, or there is none."""
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    try:
-        for part in ("shared", "cuda"):  # the second needs the first
-            for library in folder.glob(f"*onnxruntime_providers_{part}.*"):
-                ctypes.CDLL(os.fspath(library), ctypes.RTLD_GLOBAL)
-    except OSError as error:
-        return str(error)
-    return None

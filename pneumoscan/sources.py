@@ -1,36 +1,22 @@
-"""Which files to scan: named files, directory walks, lists of names, shards. Knows nothing of pixels."""
+"""Which files to scan: named files, directory walks, shards. Knows nothing of pixels."""
 
 import fnmatch
 import os
 import re
 import zlib
-from codecs import BOM_UTF8
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, islice
 from pathlib import PurePath
-from select import select
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 PICTURES = ("*.jpeg", "*.jpg", "*.png")
 """Names that a directory walk picks up unless told otherwise. What a file really holds, its content tells."""
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-"""What files of these kinds begin with."""
-
 IN_MEMORY = 10_000
 """Entries of one directory that are sorted in a list; more go through a temporary database on the disk."""
-
-LONGEST_NAME = 1 << 16
-"""Bytes after which a name in a list is given up. No system takes a path of half of that."""
-
-LIST_CHUNK = 1 << 16
-"""Bytes of a list that are asked for at once."""
-
-SHORTEST_WAIT, LONGEST_WAIT = 0.01, 1.0
-"""Seconds for which a list that fills slowly is waited for before `NOTHING_YET` is said, at first and in the end."""
 
 PassedOver = Callable[[str, bool], object]
 """Takes the path of what a walk has not taken, and whether that is a link to a directory."""
@@ -38,10 +24,6 @@ PassedOver = Callable[[str, bool], object]
 NOTHING_YET = "\0"
 """Stands among paths where the next has not come yet, so that nobody waits for it who has something to say. No path
 holds a NUL."""
-
-NUL = b"\0"
-USE_NULL = "do NULs end its names? Then use --null"
-NO_NULL = "do newlines end its names? Then leave out --null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +75,6 @@ class Selection:
 DEFAULT = Selection()
 
 
-def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes."""
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(PNG)).startswith((JPEG, PNG))
-    except OSError:
-        return False
-
-
 def plain(path: str) -> str:
     """A path without what does not matter in it, `.` and doubled separators; `..` does where there are links.
 
@@ -142,65 +113,6 @@ def find_files(
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
-
-
-def read_list(stream: BinaryIO, separator: bytes = b"\n") -> Iterator[str]:
-    r"""Streams the paths in a list, each as soon as its separator has come, and `NOTHING_YET` while none comes.
-
-    Empty names are passed over, the last name needs no separator, lines may end in CR LF, and the first line may begin
-    with a byte order mark.
-
-    Args:
-        stream: where to read; a pipe that stays open will do.
-        separator: one byte, newline or NUL.
-
-    Raises:
-        ValueError: the list is separated otherwise: a name holds a NUL, does not end within `LONGEST_NAME`, or is all
-            that there is and ends with a newline instead of NUL.
-        OSError: the stream cannot be read.
-    """
-    # Of a buffered stream, read() would wait for a full chunk.
-    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    rest, is_first, has_ended = b"", separator != NUL, False
-    while True:
-        yield from _until_readable(stream)
-        if not (chunk := read(LIST_CHUNK)):
-            break
-        *names, rest = (rest + chunk).split(separator)
-        if names and is_first:
-            names[0], is_first = names[0].removeprefix(BOM_UTF8), False
-        yield from _decode(names, separator)
-        has_ended |= bool(names)
-        _check_length(rest, separator)
-    if separator == NUL and not has_ended and rest.endswith(b"\n"):
-        raise ValueError(f"the list holds no NUL: {NO_NULL}")
-    yield from _decode([rest.removeprefix(BOM_UTF8) if is_first else rest], separator)
-
-
-def _until_readable(stream: BinaryIO) -> Iterator[str]:
-    """Yields `NOTHING_YET` until there is something to read, ever more seldom; not where the system cannot tell."""
-    wait = SHORTEST_WAIT
-    with suppress(OSError, ValueError, TypeError):  # it has no descriptor, or on Windows it is no socket
-        while not select([stream], [], [], wait)[0]:
-            yield NOTHING_YET
-            wait = min(2 * wait, LONGEST_WAIT)
-
-
-def _decode(names: Iterable[bytes], separator: bytes) -> Iterator[str]:
-    for name in names:
-        if NUL in name:
-            raise ValueError(f"the list holds a name with a NUL in it: {USE_NULL}")
-        _check_length(name, separator)
-        if name := name if separator == NUL else name.removesuffix(b"\r"):
-            yield os.fsdecode(name)
-
-
-def _check_length(name: bytes, separator: bytes) -> None:
-    if len(name) > LONGEST_NAME:
-        raise ValueError(
-            f"the list holds a name of more than {LONGEST_NAME >> 10} KiB: "
-            + (NO_NULL if separator == NUL else USE_NULL)
-        )
 
 
 class _Entry(NamedTuple):

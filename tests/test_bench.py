@@ -504,7 +504,7 @@ class TestTheCommand:
     def test_says_that_a_device_cannot_be_used(
         self, folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pneumoscan.runtime.cuda_obstacle", lambda: "there is none")
+        monkeypatch.setattr("pneumoscan.cuda.obstacle", lambda: "there is none")
         ran = bench(folder, "--model", tiny_model, "--device", "cuda")
         assert ran.exit_code == Exit.UNAVAILABLE
         assert "there is none" in ran.stderr

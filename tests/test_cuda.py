@@ -15,7 +15,7 @@ import pytest
 import typer
 from PIL import Image
 
-from pneumoscan import Scanner, cuda, devices, runtime
+from pneumoscan import Scanner, cuda, devices
 from pneumoscan.benchmark.loading import load
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.start import load_scanner
@@ -137,8 +137,8 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
-    monkeypatch.setattr(runtime, "cuda_obstacle", lambda: None)
-    monkeypatch.setattr(runtime, "find_gpus", lambda: machine.names)
+    monkeypatch.setattr(cuda, "obstacle", lambda: None)
+    monkeypatch.setattr(cuda, "find_gpus", lambda: machine.names)
     monkeypatch.setattr(onnxruntime, "InferenceSession", machine.new_session)
     return machine
 
@@ -267,7 +267,7 @@ class TestTheGpusChosen:
         def fail() -> list[str]:
             raise OSError("the NVIDIA driver fails with error 803")
 
-        monkeypatch.setattr(runtime, "find_gpus", fail)
+        monkeypatch.setattr(cuda, "find_gpus", fail)
         with pytest.raises(DeviceError, match="error 803"):
             Model(model, "cuda")
 
@@ -460,7 +460,7 @@ class TestAScan:
 
 def gpus_here() -> list[str]:
     try:
-        return runtime.find_gpus() if runtime.cuda_obstacle() is None else []
+        return cuda.find_gpus() if cuda.obstacle() is None else []
     except OSError:
         return []
 

@@ -25,9 +25,9 @@ from PIL import Image, features
 import pneumoscan.runtime
 from pneumoscan import doctor, models
 from pneumoscan.cli.exits import Exit
+from pneumoscan.cuda import find_gpus, missing_library
 from pneumoscan.doctor import Trial, examine, try_model
 from pneumoscan.model import Device, Model
-from pneumoscan.runtime import find_gpus, missing_cuda_library
 from pneumoscan.surroundings import Check, State, memory_limit
 from tests.tiny_model import SIZE, write_model
 
@@ -259,17 +259,17 @@ class TestCuda:
 
     @pytest.fixture
     def refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.runtime, "cuda_obstacle", lambda: "no luck")
-        monkeypatch.setattr(pneumoscan.runtime, "missing_cuda_library", lambda: "libcublas.so: not found")
+        monkeypatch.setattr(pneumoscan.cuda, "obstacle", lambda: "no luck")
+        monkeypatch.setattr(pneumoscan.cuda, "missing_library", lambda: "libcublas.so: not found")
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
 
     @pytest.fixture
     def one_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", lambda: ["NVIDIA Z1"])
+        monkeypatch.setattr(pneumoscan.cuda, "find_gpus", lambda: ["NVIDIA Z1"])
 
     @pytest.fixture
     def no_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", list)
+        monkeypatch.setattr(pneumoscan.cuda, "find_gpus", list)
 
     @pytest.mark.usefixtures("refused", "no_gpu")
     @pytest.mark.parametrize(("device", "state"), [("auto", "ok"), ("cpu", "ok"), ("cuda", "failed")])
@@ -313,7 +313,7 @@ class TestCuda:
         def fail() -> list[str]:
             raise OSError("the NVIDIA driver fails with error 803")
 
-        monkeypatch.setattr(pneumoscan.runtime, "find_gpus", fail)
+        monkeypatch.setattr(pneumoscan.cuda, "find_gpus", fail)
         check = found("cuda", "auto")
         assert check.state is State.WARNING
         assert "fails with error 803" in check.message
@@ -393,10 +393,10 @@ class TestGpus:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
-        assert missing_cuda_library() is None
+        assert missing_library() is None
         (tmp_path / "capi").mkdir()
         (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_text("no library")
-        assert "libonnxruntime_providers_cuda.so" in str(missing_cuda_library())
+        assert "libonnxruntime_providers_cuda.so" in str(missing_library())
 
 
 def missing(name: str) -> None:

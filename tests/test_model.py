@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from pneumoscan import Scanner, models, runtime
+from pneumoscan import Scanner, cuda, models
 from pneumoscan.card import Card
 from pneumoscan.model import Device, DeviceError, Model, ModelError
 from tests.tiny_model import CARD, SIZE, write_model
@@ -226,7 +226,7 @@ class TestDevices:
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
         monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
         monkeypatch.setattr(ctypes, "CDLL", lambda name: None)
-        monkeypatch.setattr(runtime, "find_gpus", lambda: ["NVIDIA Z1"])
+        monkeypatch.setattr(cuda, "find_gpus", lambda: ["NVIDIA Z1"])
 
     @pytest.fixture
     def no_driver(self, driver: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pneumoscan.cli.outputs import Outputs
 from pneumoscan.formats import Format
-from pneumoscan.ledger import Lock
+from pneumoscan.lock import Lock
 from pneumoscan.sinks import FileSink
 from tests.records import ILL, read
 

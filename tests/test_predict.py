@@ -221,6 +221,8 @@ class TestWhatIsScanned:
                 "in/b.png",
                 "in/a.png",
             ]
+        (tmp_path / "list").write_text("in/sub\nin/b.png")
+        assert scanned("--files-from", "list") == ["in/sub/c.png", "in/b.png"]  # folders in it are walked
 
     def test_is_everything_once_however_often_it_is_named(self, scanned: Callable[..., list[str]]) -> None:
         assert scanned("in/sub", "in/sub/c.png", "in/sub") == ["in/sub/c.png"]

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from pneumoscan.ledger import InUseError, Lock
+from pneumoscan.lock import InUseError, Lock
 from pneumoscan.metrics import roc_auc
 from train import saved
 from train.dataset import LABELS, Sample, assign_folds, labels_of, resize

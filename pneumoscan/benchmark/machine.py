@@ -10,7 +10,8 @@ from typing import Any
 
 from PIL import features
 
-from pneumoscan.runtime import available_cores, find_gpus
+from pneumoscan.cuda import find_gpus
+from pneumoscan.runtime import available_cores
 
 
 def describe() -> dict[str, Any]:

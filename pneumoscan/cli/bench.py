@@ -14,7 +14,7 @@ from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Qu
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.sources import is_picture
+from pneumoscan.signatures import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.benchmark.pictures import Pictures

@@ -13,7 +13,8 @@ from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Thre
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.records import Status
-from pneumoscan.sources import identity_of, is_picture
+from pneumoscan.signatures import is_picture
+from pneumoscan.sources import identity_of
 
 if TYPE_CHECKING:
     from pneumoscan.card import Card

@@ -16,7 +16,7 @@ from pneumoscan.cli.exits import complain, misuse
 from pneumoscan.ledger import Settings
 from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, timestamp
-from pneumoscan.sources import is_picture
+from pneumoscan.signatures import is_picture
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,10 +13,11 @@ import typer
 from pneumoscan.atomic import NO_ROOM, growing_place, is_file
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
 from pneumoscan.formats import SUFFIXES, Format, FormatError
-from pneumoscan.ledger import InUseError, Known, Ledger, Lock, Settings
+from pneumoscan.ledger import Known, Ledger, Settings
+from pneumoscan.lock import InUseError, Lock
 from pneumoscan.records import Record
+from pneumoscan.signatures import is_picture
 from pneumoscan.sinks import Patience, Sink, open_sink
-from pneumoscan.sources import is_picture
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)

@@ -34,9 +34,10 @@ from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts, Untaken
 from pneumoscan.formats import Format, printable
+from pneumoscan.lists import read_list
 from pneumoscan.path_table import PathTable
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.sources import NOTHING_YET, PICTURES, Selection, find_files, plain, read_list
+from pneumoscan.sources import NOTHING_YET, PICTURES, Selection, find_files, plain
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat

@@ -1,17 +1,6 @@
 // The evaluation: figures at any threshold from counted scores, and the large view of mistakes.
 // Text from records is set as text, never as HTML.
 (() => {
-  "use strict";
-  const byId = (id) => document.getElementById(id);
-  const all = (selector) => [...document.querySelectorAll(selector)];
-
-  function make(tag, className, ...children) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    element.append(...children); // strings become text
-    return element;
-  }
-
   // The threshold explorer
 
   const { at, normal, ill, recorded, named } = JSON.parse(byId("explorer").textContent);
@@ -128,45 +117,22 @@
   const viewer = byId("viewer");
   let active = 0;
 
-  function view() {
+  function show() {
     const mistake = mistakes[active];
     byId("stage").replaceChildren(mistake.querySelector(".xray").cloneNode(true));
     byId("view-name").textContent = mistake.dataset.path;
     const flagged = mistake.querySelector(".flagged");
     byId("view-told").textContent = [mistake.dataset.told, flagged?.textContent].filter(Boolean).join("; ");
-    byId("place").textContent = `${active + 1} of ${mistakes.length}`;
-    byId("previous").disabled = active === 0;
-    byId("next").disabled = active === mistakes.length - 1;
   }
 
-  function move(by) {
-    const place = active + by;
-    if (place < 0 || place >= mistakes.length) return;
+  function go(place) {
     active = place;
-    if (viewer.open) view();
-    else mistakes[active].focus();
-  }
-
-  function switchHeat() {
-    const isOff = document.body.classList.toggle("without-heat");
-    for (const button of all(".heat-switch")) button.setAttribute("aria-pressed", !isOff);
+    if (!viewer.open) mistakes[place].focus();
   }
 
   const hasHeat = all(".mistake .heat").length > 0;
-  for (const button of all(".heat-switch")) {
-    button.addEventListener("click", switchHeat);
-    button.hidden = !hasHeat;
-  }
-  mistakes.forEach((mistake, place) => mistake.addEventListener("click", () => {
-    active = place;
-    view();
-    viewer.showModal();
-    byId("view-name").focus();
-  }));
-  byId("previous").addEventListener("click", () => move(-1));
-  byId("next").addEventListener("click", () => move(1));
-  byId("close").addEventListener("click", () => viewer.close());
-  viewer.addEventListener("close", () => mistakes[active].focus());
+  const { open, move } = largeView({ place: () => active, count: () => mistakes.length, go, show, hasHeat });
+  mistakes.forEach((mistake, place) => mistake.addEventListener("click", () => open(place)));
 
   const STEPS = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 };
   document.addEventListener("keydown", (event) => {

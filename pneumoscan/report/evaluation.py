@@ -66,7 +66,7 @@ def render(
     )
     thresholds = [each.threshold for each in evaluation.at if each.threshold is not None]
     data = {"explorer": score_counts(cases, thresholds) | {"recorded": recorded, "named": thresholds}}
-    return page("Evaluation", main, data=data, styles=["evaluation.css"], scripts=["evaluation.js"])
+    return page("Evaluation", main, data=data, styles=["evaluation.css"], scripts=["viewer.js", "evaluation.js"])
 
 
 def _runs(pairing: Pairing) -> list[tuple[str, str, float]]:

@@ -51,7 +51,7 @@ def render(
         main,
         data=data,
         styles=["worklist.css"],
-        scripts=["worklist.js"],
+        scripts=["viewer.js", "worklist.js"],
         linked_images=linked_images,
     )
 

@@ -1,8 +1,6 @@
 // The worklist: only the rows in sight are in the document, so that tens of thousands scroll smoothly.
 // Text from records is set as text, never as HTML.
 (() => {
-  "use strict";
-  const byId = (id) => document.getElementById(id);
   const read = (id) => JSON.parse(byId(id).textContent);
   const SPARE = 6; // rows drawn beyond either edge of the window
   const PRINTED = 1000; // rows at most
@@ -23,13 +21,6 @@
   const drawn = new Map(); // places in the order to elements
 
   // Elements
-
-  function make(tag, className, ...children) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    element.append(...children); // strings become text
-    return element;
-  }
 
   function icon(kind) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -213,8 +204,8 @@
 
   // How many rows there are, on paper too, which has no end to scroll to.
   function tell() {
-    const [some, all, printed] = [state.order.length, rows.length, PRINTED].map((count) => count.toLocaleString("en"));
-    byId("shown").textContent = (state.order.length === rows.length ? `${all} pictures` : `${some} of ${all} pictures`) +
+    const [some, every, printed] = [state.order.length, rows.length, PRINTED].map((count) => count.toLocaleString("en"));
+    byId("shown").textContent = (state.order.length === rows.length ? `${every} pictures` : `${some} of ${every} pictures`) +
       (state.printing && state.order.length > PRINTED ? `, of which the first ${printed} are printed` : "");
   }
 
@@ -226,7 +217,7 @@
 
   function choose(filter) {
     state.filter = filter;
-    for (const tile of document.querySelectorAll("[data-filter]")) {
+    for (const tile of all("[data-filter]")) {
       tile.setAttribute("aria-pressed", tile.dataset.filter === filter);
     }
     refresh();
@@ -262,7 +253,7 @@
     return make("div", "", make("dt", "", name), make("dd", "", value));
   }
 
-  function view() {
+  function show() {
     const row = rows[state.order[state.active]];
     byId("frame").replaceChildren(...pictureOf(row, `Chest X-ray ${nameOf(row)}`));
     fit(byId("frame"), row);
@@ -284,38 +275,20 @@
     facts.push(fact("Threshold", percent(row.threshold)));
     if (run) facts.push(fact("Model", run.model));
     byId("view-facts").replaceChildren(...facts);
-    byId("place").textContent = `${(state.active + 1).toLocaleString("en")} of ${state.order.length.toLocaleString("en")}`;
-    byId("previous").disabled = state.active === 0;
-    byId("next").disabled = state.active === state.order.length - 1;
   }
 
-  function open(place) {
-    activate(place);
-    view();
-    viewer.showModal();
-    byId("view-name").focus();
-  }
-
-  function move(by) {
-    const place = state.active + by;
-    if (place < 0 || place >= state.order.length) return;
-    activate(place);
-    if (viewer.open) view();
-  }
-
-  function switchHeat() {
-    const isOff = document.body.classList.toggle("without-heat");
-    for (const button of document.querySelectorAll(".heat-switch")) button.setAttribute("aria-pressed", !isOff);
-  }
+  const { open, move } = largeView({
+    place: () => state.active,
+    count: () => state.order.length,
+    go: activate,
+    show,
+    hasHeat: rows.some((row) => row.heat),
+  });
 
   // Hands and keys
 
-  for (const tile of document.querySelectorAll("[data-filter]")) tile.addEventListener("click", () => choose(tile.dataset.filter));
+  for (const tile of all("[data-filter]")) tile.addEventListener("click", () => choose(tile.dataset.filter));
   for (const button of list.querySelectorAll("[data-sort]")) button.addEventListener("click", () => sortBy(button.dataset.sort));
-  for (const button of document.querySelectorAll(".heat-switch")) {
-    button.addEventListener("click", switchHeat);
-    button.hidden = !rows.some((row) => row.heat);
-  }
   byId("search").addEventListener("input", (event) => {
     state.words = event.target.value.toLowerCase();
     refresh();
@@ -328,10 +301,6 @@
     const element = event.target.closest(".row");
     if (element) open(Number(element.dataset.place));
   });
-  byId("previous").addEventListener("click", () => move(-1));
-  byId("next").addEventListener("click", () => move(1));
-  byId("close").addEventListener("click", () => viewer.close());
-  viewer.addEventListener("close", () => activate(state.active));
   byId("strength").addEventListener("input", (event) => document.body.style.setProperty("--strength", event.target.value / 100));
 
   const STEPS = { j: 1, ArrowDown: 1, ArrowRight: 1, k: -1, ArrowUp: -1, ArrowLeft: -1 };

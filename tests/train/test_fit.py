@@ -18,7 +18,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from typer.testing import CliRunner
 
-from pneumoscan.ledger import Lock
+from pneumoscan.lock import Lock
 from train import dataset, saved
 from train.cli import app
 from train.curves import read_curves
