@@ -72,7 +72,8 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
     Args:
         target: what is replaced, if it is there.
         growing: where the file lies until then, in place of anything there.
-        like: a file whose permissions it gets. Until then nobody else may read it; without that file anybody may.
+        like: a file whose permissions it gets; while it grows, only its owner can read it. Where there is no such
+            file, the umask decides.
 
     Raises:
         OSError: it could not be written; what was there is not harmed.

@@ -91,7 +91,7 @@ def missing_library() -> str | None:
 
 
 def choose(wanted: devices.GpuChoice) -> list[tuple[int, ...]]:
-    """The GPUs to start on, by number, in the order in which to try.
+    """Alternatives in the order in which to try them, each the numbers of the GPUs to run on together.
 
     Raises:
         DeviceError: CUDA cannot be tried, or a GPU that is named is not there.

@@ -12,7 +12,8 @@ GRID = np.linspace(0, 1, 201)
 """False positive rates, or recalls, at which curves are compared."""
 
 Curve = Callable[[IntArray, IntArray], FloatArray]
-"""From the ill and the healthy cases at each distinct score, the highest first, of which there are both."""
+"""Of the numbers of ill and of healthy cases at each of D distinct scores, int [D], the highest first and neither all
+zero, makes float [len(GRID)]."""
 
 
 def roc_on_grid(ill: IntArray, healthy: IntArray) -> FloatArray:

@@ -27,14 +27,14 @@ def font(size: int) -> Font:
     return ImageFont.load_default(size)
 
 
-def plain(text: str) -> str:
+def ascii_line(text: str) -> str:
     """The text in ASCII, whatever it holds, on one line."""
     return printable(text).encode("ascii", "backslashreplace").decode()
 
 
 def fitting(text: str, size: int, width: float, *, keep_end: bool = False) -> str:
     """The text, cut to so many pixels: its end goes, or with `keep_end` its beginning, as is best for paths."""
-    text = plain(text)[-4096:] if keep_end else plain(text)[:4096]
+    text = ascii_line(text)[-4096:] if keep_end else ascii_line(text)[:4096]
     if font(size).getlength(text) <= width:
         return text
     counts = range(1, len(text) + 1)
@@ -49,7 +49,7 @@ def _cut(text: str, count: int, keep_end: bool) -> str:
 def wrapped(text: str, size: int, width: float) -> list[str]:
     """The text in lines of so many pixels; words that are longer are cut."""
     lines = [""]
-    for word in plain(text).split():
+    for word in ascii_line(text).split():
         longer = f"{lines[-1]} {word}".strip()
         if font(size).getlength(longer) <= width:
             lines[-1] = longer
@@ -62,7 +62,7 @@ def write(
     draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, size: int, fill: str = TEXT, anchor: str = "ls"
 ) -> None:
     """Writes a line; the place is the left end of its base line, or what the anchor says (see Pillow)."""
-    draw.text(place, plain(text), fill=fill, font=font(size), anchor=anchor)
+    draw.text(place, ascii_line(text), fill=fill, font=font(size), anchor=anchor)
 
 
 def heat_scale(canvas: Image.Image, left: int, top: int, width: int, size: int = 13) -> None:
@@ -71,7 +71,7 @@ def heat_scale(canvas: Image.Image, left: int, top: int, width: int, size: int =
     Args:
         canvas: what to draw on.
         left, top, width: where, in pixels.
-        size: height of the bar; with the numbers it takes twice as much and 8 pixels.
+        size: height of the bar in pixels; bar and numbers together take 2 * size + 8.
     """
     bar = np.linspace(0, 1, width, dtype=np.float32)
     opacity = heatmap.OPACITY * bar[:, None]

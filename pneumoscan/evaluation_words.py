@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from pneumoscan.evaluation import NO_INTERVAL, TOO_FEW, Evaluation, Figure, Verdicts
 from pneumoscan.labels import Pair, Pairing
-from pneumoscan.metrics import Interval
+from pneumoscan.metrics import CALIBRATION_BINS, Interval
 from pneumoscan.records import Label, Subtype
 
 OPTIMISTIC = "*"
@@ -96,9 +96,9 @@ def notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
     """What must be known of the figures to read them rightly."""
     yield (
         "Intervals: Wilson for shares of counted pictures; bootstrap over patients for AUC, ECE, Brier score, F1 and "
-        "MCC. PR AUC is average precision. ECE is over 15 equal bins of the probability of pneumonia; chance makes it "
-        "larger, the more so the fewer pictures there are. All but sensitivity, specificity, ROC AUC and the AUC of "
-        "subtypes hold for this share of pneumonia only."
+        f"MCC. PR AUC is average precision. ECE is over {CALIBRATION_BINS} equal bins of the probability of pneumonia; "
+        "chance makes it larger, the more so the fewer pictures there are. All but sensitivity, specificity, ROC AUC and "
+        "the AUC of subtypes hold for this share of pneumonia only."
     )
     for each in evaluation.at:
         if each.same_data:

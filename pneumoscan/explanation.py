@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pneumoscan import drawing, heatmap
 from pneumoscan.card import Card
 from pneumoscan.drawing import DOUBTFUL, ILL, MUTED, PANEL, RULE, TEXT, WELL, write
-from pneumoscan.overlay import verdict
+from pneumoscan.overlay import headline
 from pneumoscan.records import Record, Status
 
 MARGIN, GAP, SIDE = 40, 28, 400
@@ -99,7 +99,7 @@ class Column:
     def verdict(self, record: Record, card: Card, top: int) -> None:
         """Writes verdict, probabilities and outlier score with all their limits."""
         self.y = top + 30
-        words, tint = verdict(record)
+        words, tint = headline(record)
         label, _, more = words.partition(" ")
         write(self.draw, (self.left, self.y), label, 40, tint)
         if more:

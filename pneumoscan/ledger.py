@@ -24,7 +24,7 @@ class Settings(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a results file says of an input: the label, null or empty without one, and whether it is for review."""
+    """What a results file says of an input: the label, None without one, and whether it is for review."""
 
     label: str | None
     review: bool

@@ -32,7 +32,7 @@ def overlay(record: Record, grey: NDArray[np.uint8], heat: NDArray[np.float32]) 
     canvas.paste(picture, ((width - picture.width) // 2, 0))
     draw = ImageDraw.Draw(canvas)
     margin, top = 16, picture.height
-    words, tint = verdict(record)
+    words, tint = headline(record)
     drawing.write(draw, (margin, top + 42), words, 22, tint)
     title = "cells' probability of pneumonia"
     scale = (width - 3 * margin) * 2 // 5
@@ -46,7 +46,7 @@ def overlay(record: Record, grey: NDArray[np.uint8], heat: NDArray[np.float32]) 
     return canvas
 
 
-def verdict(record: Record) -> tuple[str, str]:
+def headline(record: Record) -> tuple[str, str]:
     """What a record says in a few words, and the colour for them."""
     if record.status is not Status.OK:
         return str(record.status), drawing.DOUBTFUL

@@ -57,7 +57,7 @@ def start_session(content: bytes, providers: Providers, threads: int = 1) -> onn
 
 
 def filled(array: NDArray[Any], count: int) -> NDArray[Any]:
-    """An array [N, …] with zeros after it, so that N is `count`, which is no less."""
+    """The array [N, …], padded with zeros along its first axis to `count`, at least N."""
     missing = count - len(array)
     return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
 

@@ -39,7 +39,9 @@ def test_lists_are_split_at_their_separator(data: bytes, separator: bytes, expec
 )
 def test_where_a_list_is_cut_into_chunks_makes_no_difference(names: list[bytes], chunk: int) -> None:
     with mock.patch.object(lists, "LIST_CHUNK", chunk):
-        assert list(read_list(io.BytesIO(b"\0".join([*names, b""])), b"\0")) == [os.fsdecode(name) for name in names if name]
+        assert list(read_list(io.BytesIO(b"\0".join([*names, b""])), b"\0")) == [
+            os.fsdecode(name) for name in names if name
+        ]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")

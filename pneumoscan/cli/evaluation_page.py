@@ -8,7 +8,7 @@ from pneumoscan.evaluation import Cases, Evaluation
 from pneumoscan.heatmap import Heat
 from pneumoscan.labels import Pairing
 from pneumoscan.plots import as_svg
-from pneumoscan.report.evaluation import render
+from pneumoscan.report.evaluation_page import render
 from pneumoscan.report.mistakes import worst
 from pneumoscan.report.pictures import thumbnails
 from pneumoscan.runtime import available_cores

@@ -56,7 +56,7 @@ def mirrored(path: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    """A name of at most `LONGEST_NAME` bytes, of which what is longer, or just as long, has its own."""
+    """The name; one of `LONGEST_NAME` bytes or more is cut and gets a digest of the whole, to be no other's."""
     content = os.fsencode(name)
     if len(content) < LONGEST_NAME:
         return name

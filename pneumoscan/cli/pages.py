@@ -118,7 +118,7 @@ def write_page(
         notes: sentences on what the page does not show.
         quiet: says nothing but that it failed.
     """
-    from pneumoscan.report.render import render
+    from pneumoscan.report.worklist_page import render
 
     entries = list(worklist.entries())
     notes = [*notes, *_left_out(worklist)]

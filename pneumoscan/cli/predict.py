@@ -155,7 +155,7 @@ def predict(
     if heatmaps is None and heatmaps_for:
         misuse("goes with --heatmaps", "--heatmaps-for")
     page = None if report is None else ScanPage(report, formats, resume=resume)
-    drawing = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
+    overlays = None if heatmaps is None else Heatmaps(heatmaps, heatmaps_for or "positive", paths or [])
     configure_messages(quiet)
     stop = StopSignal()
     is_cut = False
@@ -165,20 +165,22 @@ def predict(
         def is_own(path: str) -> bool:
             return bool(outputs.owns(path) or (page and page.owns(path)))
 
-        untaken = Untaken(with_names=not include, is_own=lambda path: is_own(path) or (drawing and drawing.holds(path)))
+        untaken = Untaken(
+            with_names=not include, is_own=lambda path: is_own(path) or (overlays and overlays.holds(path))
+        )
         inputs = find_files(named, selection, outputs.forget_failure, untaken.add)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
-        to_do = _to_do(inputs, is_own, scanner, outputs, drawing, counts)
-        records = stop.until(_records(scanner, to_do, drawing, page))
+        to_do = _to_do(inputs, is_own, scanner, outputs, overlays, counts)
+        records = stop.until(_records(scanner, to_do, overlays, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
             part = "" if shard is None else f" fall to part {shard}, or there are none"
             others = f"; skipped: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
-            if drawing and drawing.left_out:
-                part = f" but {drawing.left_out:,} in the folder of heatmaps, where nothing is scanned"
+            if overlays and overlays.left_out:
+                part = f" but {overlays.left_out:,} in the folder of heatmaps, where nothing is scanned"
             fail(f"nothing to scan: no pictures in {where}{part}{others}", Exit.NOTHING_TO_SCAN)
         outputs.open(only_stdout=first is None and bool(counts.unread or stop.number))
         rows = chain([first] if first else [], records)
@@ -199,21 +201,21 @@ def predict(
             why = f"by {stop.name}" if stop.number else "by outputs that failed"
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
             tell(f"Stopped {why} before the end{how}.")
-        if drawing:
-            tell(f"{counted(drawing.written, 'heatmap')} in {printable(str(heatmaps))}.")
+        if overlays:
+            tell(f"{counted(overlays.written, 'heatmap')} in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
-    if drawing and drawing.left_out:
+    if overlays and overlays.left_out:
         complain(
-            f"{counted(drawing.left_out, 'input')} in {heatmaps}, the folder of heatmaps, where nothing is scanned: "
+            f"{counted(overlays.left_out, 'input')} in {heatmaps}, the folder of heatmaps, where nothing is scanned: "
             "name another one with --heatmaps"
         )
-    if drawing and drawing.failed:
+    if overlays and overlays.failed:
         records_are = "" if outputs.failed else "; all records are"
-        complain(f"{counted(drawing.failed, 'heatmap')} could not be written{records_are}")
+        complain(f"{counted(overlays.failed, 'heatmap')} could not be written{records_are}")
     lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
     stop.exit_if_any()
-    lacks_drawings = drawing is not None and bool(drawing.failed or drawing.left_out)
-    if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_drawings or lacks_page:
+    lacks_overlays = overlays is not None and bool(overlays.failed or overlays.left_out)
+    if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_overlays or lacks_page:
         raise typer.Exit(Exit.INPUT_ERRORS)
     if fail_on and counts[Label.PNEUMONIA]:
         raise typer.Exit(Exit.PNEUMONIA_FOUND)
@@ -273,16 +275,16 @@ def _read_list(stream: BinaryIO, null: bool, counts: Counts) -> Iterator[str]:
 
 
 def _records(
-    scanner: "Scanner", to_do: Iterator[str], drawing: Heatmaps | None, page: ScanPage | None
+    scanner: "Scanner", to_do: Iterator[str], overlays: Heatmaps | None, page: ScanPage | None
 ) -> "Iterator[tuple[Record, Heat | None]]":
     """The records, each with its heatmap where the page wants it and there is one."""
-    if drawing is None and (page is None or not page.wants_heat):
+    if overlays is None and (page is None or not page.wants_heat):
         return ((record, None) for record in scanner.scan(to_do, walk=False))
     pictures = scanner.scan_pictures(to_do, walk=False)
-    if drawing is not None:
+    if overlays is not None:
         if not scanner.model.has_heatmap:
             fail("the model has no heatmaps: it has no output heatmap", Exit.UNAVAILABLE)
-        pictures = drawing.draw(pictures)
+        pictures = overlays.draw(pictures)
     return ((record, heat) for record, _, heat in pictures)
 
 
@@ -291,7 +293,7 @@ def _to_do(
     is_own: Callable[[str], bool],
     scanner: "Scanner",
     outputs: Outputs,
-    drawing: Heatmaps | None,
+    overlays: Heatmaps | None,
     counts: Counts,
 ) -> Iterator[str]:
     """The inputs that need a scan, each once; counts those that were found, and those that were done before."""
@@ -301,10 +303,10 @@ def _to_do(
             if path == NOTHING_YET:
                 yield path
                 continue
-            is_left_out = is_own(path) or (drawing and drawing.leave_out(path))
+            is_left_out = is_own(path) or (overlays and overlays.leave_out(path))
             if not is_left_out and numbers.setdefault(plain(path), number) == number:  # else in another spelling
                 done = outputs.done(path, settings)
-                if done and not (drawing and drawing.lacks(path, *done, settings)):
+                if done and not (overlays and overlays.lacks(path, *done, settings)):
                     counts.done += 1
                 else:
                     yield path

@@ -33,7 +33,7 @@ def score_counts(cases: Cases, thresholds: Sequence[float] = ()) -> dict[str, li
 
 
 def histogram(cases: Cases, recorded: float | None) -> str:
-    """Bars of pneumonias upwards and of normal pictures downwards, as HTML; `explorer` moves the line of the threshold.
+    """Bars of pneumonias upwards and of normal pictures downwards, as HTML; `evaluation.js` moves the threshold.
 
     Heights are square roots of counts, so that the few in the middle are seen beside the many at both ends.
     """

@@ -159,7 +159,7 @@ _OF_NORMAL = ("true_negative", "false_positive")
 
 
 def _truly(verdicts: Verdicts, name: str) -> int:
-    """How many pictures show what those of this count do."""
+    """How many pictures are truly of the class that this count is a part of."""
     return sum(count for each, count in verdicts.confusion.items() if (each in _OF_NORMAL) == (name in _OF_NORMAL))
 
 
