@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,12 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 def is_file(target: Path) -> bool:
     """Whether an output is, or would become, a regular file; a pipe, a device or an inherited descriptor is not."""
-    return not INHERITED.fullmatch(os.fspath(target)) and (os.path.isfile(target) or not os.path.exists(target))
+    if INHERITED.fullmatch(os.fspath(target)):
+        return False
+    try:
+        return stat.S_ISREG(os.stat(target).st_mode)
+    except (OSError, ValueError):  # nothing is there
+        return True
 
 
 def remove_link(path: Path) -> None:
@@ -41,7 +47,7 @@ def growing_place(target: Path, format: Format) -> Path:
 
 
 def rewritten(target: Path) -> Path:
-    """Where a file is written that replaces another as soon as it is whole."""
+    """Where a file is written that replaces another as soon as it is whole, by the one run that may do so."""
     return target.with_name(f".{target.name}.new")
 
 
@@ -55,12 +61,15 @@ def copy_mode(source: Path, target: Path) -> None:
 def replace_with(target: Path, data: bytes) -> None:
     """Writes a file whole, in the place and with the permissions of what is there; a link is replaced, not followed.
 
+    Others may do the same at the same time: what is written last stays.
+
     Raises:
         OSError: it could not be written, or a pipe or a device is there; what was there is not harmed.
     """
     if not (is_file(target) or target.is_dir()):  # a folder is told in the system's own words
         raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(target))
-    with replacing(target, rewritten(target), like=target) as file:
+    growing = target.with_name(f".pneumoscan-{os.urandom(4).hex()}.new")  # as long whatever the target's name
+    with replacing(target, growing, like=target) as file:
         file.write(data)
     sync(target.parent)
 

@@ -1,17 +1,18 @@
-"""What pictures really show, from folders and names or from a CSV, and which record is of which. Reads no picture."""
+"""What pictures really show, from folders and names or from a CSV, and which record is of which. Looks at no pixels."""
 
 import csv
 import os
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from pneumoscan.records import Label, Record, Status, Subtype
-from pneumoscan.sources import PassedOver, Selection, find_files
+from pneumoscan.sources import Selection, find_files
 
 _PATIENT = re.compile(r"person\d+|(?:(?:NORMAL2-)?IM|BACTERIA|VIRUS|NORMAL)-\d+(?=-\d)", re.IGNORECASE)
 """The patient in file names of the two published copies of Kermany's data; the picture's number follows."""
@@ -50,35 +51,45 @@ class Labelled:
 
 
 class OtherFiles:
-    """How many files of a labelled folder are no pictures by their names, as a phrase; empty where there are none."""
+    """What a labelled folder holds besides its pictures, as a phrase; empty where there is nothing.
+
+    Attributes:
+        drawings: files that this program has drawn.
+        repeated: pictures that links led to once more.
+    """
 
     def __init__(self) -> None:
         self._suffixes: Counter[str] = Counter()
+        self.drawings = self.repeated = 0
 
     def add(self, path: str, _: bool = False) -> None:
-        """Counts a file."""
+        """Counts a file that is no picture by its name."""
         self._suffixes[PurePath(path).suffix or "no suffix"] += 1
 
     def __str__(self) -> str:
-        if not (count := self._suffixes.total()):
-            return ""
-        most = ", ".join(f"{number:,} of {suffix}" for suffix, number in self._suffixes.most_common(TOLD))
-        return f"{count:,} file{'' if count == 1 else 's'} not named as pictures ({most})"
+        parts = []
+        if count := self._suffixes.total():
+            most = ", ".join(f"{number:,} of {suffix}" for suffix, number in self._suffixes.most_common(TOLD))
+            parts.append(f"{count:,} file{'' if count == 1 else 's'} not named as pictures ({most})")
+        if self.drawings:
+            parts.append(f"{self.drawings:,} drawn by this program")
+        if self.repeated:
+            parts.append(f"{self.repeated:,} to which a link leads once more")
+        return ", ".join(parts)
 
 
-def read_labels(
-    source: str | os.PathLike[str], passed_over: PassedOver = lambda *_: None
-) -> tuple[list[Labelled], list[str]]:
+def read_labels(source: str | os.PathLike[str], others: OtherFiles | None = None) -> tuple[list[Labelled], list[str]]:
     """Reads a folder or a CSV.
 
-    In a folder, where links to folders are followed, a picture's label is the nearest folder above it, the named one
-    included, that is called NORMAL or PNEUMONIA, whatever the case; `bacteria` or `virus` in its name is the subtype,
-    and `person<N>` or the like the patient, whatever the case. A CSV has the columns `path` and `label` (normal,
-    pneumonia, bacterial, viral), and perhaps `subtype` and `group`; its relative paths start at its own folder.
+    In a folder, where links to folders are followed, but no picture counts twice, a picture's label is the nearest
+    folder above it, the named one included, that is called NORMAL or PNEUMONIA, whatever the case; `bacteria` or
+    `virus` in its name is the subtype, and `person<N>` or the like the patient, whatever the case. A CSV has the
+    columns `path` and `label` (normal, pneumonia, bacterial, viral), and perhaps `subtype` and `group`; its relative
+    paths start at its own folder.
 
     Args:
         source: the folder or CSV.
-        passed_over: called with each file in a folder that is no picture by its name (see `sources.find_files`).
+        others: takes what else is in a folder.
 
     Returns:
         What has a label, and the paths of what has none, both in the order of the walk or the rows.
@@ -88,9 +99,7 @@ def read_labels(
     """
     source = os.fspath(source)
     if os.path.isdir(source):
-        spelt: dict[str, str] = {}
-        found = find_files([source], Selection(follow_links=True), passed_over=passed_over)
-        return _part((path, _from_place(path, source, spelt)) for path in found)
+        return _part(_read_folder(source, others or OtherFiles()))
     try:
         return _part(_read_csv(source))
     except OSError as error:
@@ -108,6 +117,27 @@ def _part(found: Iterable[tuple[str, Labelled | None]]) -> tuple[list[Labelled],
         else:
             labelled.append(each)
     return labelled, unlabelled
+
+
+def _read_folder(source: str, others: OtherFiles) -> Iterator[tuple[str, Labelled | None]]:
+    from pneumoscan import png
+
+    spelt: dict[str, str] = {}
+    known: set[tuple[str, str, Label | None]] = set()
+    real = cache(os.path.realpath)
+    for path in find_files([source], Selection(follow_links=True), passed_over=others.add):
+        if path.lower().endswith(".png") and png.basis_of(path) is not None:
+            others.drawings += 1
+            continue
+        labelled = _from_place(path, source, spelt)
+        folder, name = os.path.split(path)
+        label = None if labelled is None else labelled.label
+        place = (real(folder), name, label)  # under two labels it is a contradiction, and stays
+        if place in known:
+            others.repeated += 1
+            continue
+        known.add(place)
+        yield path, labelled
 
 
 def _from_place(path: str, source: str, spelt: dict[str, str]) -> Labelled | None:
@@ -128,6 +158,9 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
     wrong: list[str] = []
     first: dict[str, int] = {}
     with open(source, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        if file.read(2) in ("\udcff\udcfe", "\udcfe\udcff"):
+            raise LabelError(f"{source} is in UTF-16: save it as UTF-8")
+        file.seek(0)
         rows = csv.DictReader(file, restval="", strict=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         _check_header(rows.fieldnames, source)

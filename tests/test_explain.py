@@ -107,6 +107,17 @@ class TestASheet:
         assert explain(name).returncode == 0
         assert (tmp_path / (name + ".explain.png")).exists()
 
+    def test_has_a_shorter_name_where_that_of_its_picture_is_long(
+        self, explain: Explain, flat: Flat, tmp_path: Path
+    ) -> None:
+        names = [letter * 250 + ".png" for letter in "ab"] + ["c" * 238 + ".png", "d" * 239 + ".png"]
+        for name in names:
+            flat("x.png", 204).rename(tmp_path / name)
+        assert explain(*names).returncode == 0
+        sheets = sorted(path.name for path in tmp_path.glob("*.explain.png"))
+        assert [len(name) for name in sheets] == [255, 255, 254, 255]
+        assert names[2] + ".explain.png" in sheets
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

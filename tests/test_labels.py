@@ -4,9 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from pneumoscan import png
 from pneumoscan.formats import COLUMNS
-from pneumoscan.labels import LabelError, Labelled, pair, read_labels
+from pneumoscan.labels import LabelError, Labelled, OtherFiles, pair, read_labels
 from pneumoscan.records import Label, Status, Subtype
 from tests.records import ILL, failed
 
@@ -45,6 +47,32 @@ class TestFolders:
             ("NORMAL/a.jpg", Label.NORMAL),
             ("PNEUMONIA/b.jpg", Label.PNEUMONIA),
         ]
+
+    def test_count_a_picture_once_however_many_links_lead_to_it(self, tmp_path: Path) -> None:
+        folder(tmp_path, "NORMAL/a.jpg", "PNEUMONIA/b.jpg")
+        (tmp_path / "latest").symlink_to(tmp_path, target_is_directory=True)
+        (tmp_path / "again").symlink_to("NORMAL", target_is_directory=True)
+        (tmp_path / "fold").mkdir()
+        (tmp_path / "fold" / "NORMAL").symlink_to("../NORMAL", target_is_directory=True)
+        (tmp_path / "fold" / "PNEUMONIA").symlink_to("../NORMAL", target_is_directory=True)
+        others = OtherFiles()
+        found, unlabelled = read_labels(tmp_path, others)
+        assert [(os.path.relpath(each.path, tmp_path), each.label) for each in found] == [
+            ("NORMAL/a.jpg", Label.NORMAL),
+            ("PNEUMONIA/b.jpg", Label.PNEUMONIA),
+            ("fold/PNEUMONIA/a.jpg", Label.PNEUMONIA),  # a contradiction, which nobody may overlook
+        ]
+        assert unlabelled == [str(tmp_path / "again" / "a.jpg")]
+        assert str(others) == "1 to which a link leads once more"
+
+    def test_leave_out_what_this_program_has_drawn(self, tmp_path: Path) -> None:
+        folder(tmp_path, "NORMAL/a.png", "heat/PNEUMONIA/b.png", "NORMAL/notes.txt")
+        for name in ("heat/PNEUMONIA/b.png", "NORMAL/a.png.explain.png"):
+            (tmp_path / name).write_bytes(png.own(Image.new("L", (9, 9))))
+        others = OtherFiles()
+        ((each,), unlabelled) = read_labels(tmp_path, others)
+        assert (each.path, unlabelled) == (str(tmp_path / "NORMAL" / "a.png"), [])
+        assert str(others) == "1 file not named as pictures (1 of .txt), 2 drawn by this program"
 
     def test_may_be_named_after_their_only_label(self, tmp_path: Path) -> None:
         ((each,), unlabelled) = read_labels(folder(tmp_path / "NORMAL", "a.jpg"))
@@ -121,6 +149,7 @@ class TestCsv:
         [
             ("file,label\na.jpg,normal\n", "needs the columns path and label, .*; it has the columns 'file', 'label'"),
             ("", "needs the columns path and label, .*; it has no columns"),
+            ("path,label\na.jpg,normal\n".encode("utf-16"), "is in UTF-16: save it as UTF-8"),
             ("path\tlabel\na.jpg\tnormal\n", r"it has the columns 'path\\tlabel'"),
             (",".join(COLUMNS) + "\n", "holds results of a scan, not labels"),
             ("path,label,path\na.jpg,normal,b.jpg\n", "has several columns path"),

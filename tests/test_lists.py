@@ -34,7 +34,7 @@ def test_lists_are_split_at_their_separator(data: bytes, separator: bytes, expec
 
 
 @given(
-    names=st.lists(st.binary(max_size=9).filter(lambda name: b"\0" not in name), max_size=9),
+    names=st.lists(st.binary(max_size=9).filter(lambda name: not {0, 254, 255} & {*name}), max_size=9),
     chunk=st.integers(1, 12),
 )
 def test_where_a_list_is_cut_into_chunks_makes_no_difference(names: list[bytes], chunk: int) -> None:
@@ -106,6 +106,13 @@ def test_a_name_without_an_end_is_given_up_before_it_fills_memory(separator: byt
 def test_a_short_list_whose_names_newlines_end_is_not_taken_for_one_name() -> None:
     with pytest.raises(ValueError, match="Then leave out --null"):
         list(read_list(io.BytesIO(b"a.jpg\nb.jpg\n"), b"\0"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("separator", [b"\n", b"\0"])
+def test_a_list_in_utf16_is_not_taken_for_names_of_a_character(encoding: str, separator: bytes) -> None:
+    with pytest.raises(ValueError, match="in UTF-16: save it as UTF-8"):
+        list(read_list(io.BytesIO("\ufeff/x/a.jpg\r\n".encode(encoding)), separator))
 
 
 def test_a_name_may_hold_newlines_where_nul_ends_it_or_nothing_does() -> None:

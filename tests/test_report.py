@@ -140,6 +140,13 @@ def scan(flat: Flat, predict: Run, tmp_path: Path) -> Scan:
     return scan
 
 
+def with_small_files_only() -> None:
+    """For a new process: none of its files has room for a page."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+
 def rows_of(file: Path) -> dict[str, dict[str, Any]]:
     return {row["path"]: row for row in data_of(file.read_text())}
 
@@ -273,10 +280,9 @@ class TestTheCommandReport:
     ) -> None:
         predictions = scan("o.csv")
         (tmp_path / "r.html").write_text("older")
-        (tmp_path / ".r.html.new").mkdir()
-        result = report(predictions, "-o", "r.html", cwd=tmp_path)
+        result = report(predictions, "-o", "r.html", cwd=tmp_path, preexec_fn=with_small_files_only)
         assert result.returncode == Exit.INPUT_ERRORS
-        assert "pneumoscan: cannot write r.html: Is a directory" in result.stderr
+        assert "pneumoscan: cannot write r.html: File too large" in result.stderr
         assert (tmp_path / "r.html").read_text() == "older"
 
     @pytest.mark.parametrize(
@@ -367,8 +373,8 @@ class TestPredictWithAReport:
         assert (second.returncode, second.stdout) == (Exit.OK, first.stdout)
 
     def test_keeps_the_records_where_the_page_cannot_be_written(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
-        (tmp_path / ".r.html.new").mkdir()
-        result = predict(flat("a.png", 204), "-o", tmp_path / "o.csv", "--report", tmp_path / "r.html")
+        arguments = flat("a.png", 204), "-o", tmp_path / "o.csv", "--report", tmp_path / "r.html"
+        result = predict(*arguments, preexec_fn=with_small_files_only)
         assert result.returncode == Exit.INPUT_ERRORS
         assert "cannot write" in result.stderr
         assert "PNEUMONIA" in (tmp_path / "o.csv").read_text()

@@ -20,9 +20,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from pneumoscan import decode
 from pneumoscan.card import CLASSES
-from pneumoscan.labels import TOLD, LabelError, Labelled, read_labels
+from pneumoscan.labels import TOLD, LabelError, Labelled, OtherFiles, read_labels
 from pneumoscan.records import Label, Subtype
-from pneumoscan.sources import PassedOver
 from train.doubts import in_doubt
 from train.errors import DatasetError
 
@@ -57,7 +56,7 @@ class Sample:
     doubtful: bool = False
 
 
-def read_samples(source: Path, passed_over: PassedOver = lambda *_: None) -> list[Sample]:
+def read_samples(source: Path, others: OtherFiles | None = None) -> list[Sample]:
     """Reads a `chest_xray` folder or a CSV as `pneumoscan.labels.read_labels` does, and which split each picture is of.
 
     Every picture needs a label. In a folder, the split is the nearest folder above a
@@ -67,13 +66,13 @@ def read_samples(source: Path, passed_over: PassedOver = lambda *_: None) -> lis
 
     Args:
         source: the folder or CSV.
-        passed_over: as of `read_labels`.
+        others: as of `read_labels`.
 
     Raises:
         DatasetError: nothing usable there, or a row or name that cannot be understood.
     """
     try:
-        labelled, unlabelled = read_labels(source, passed_over)
+        labelled, unlabelled = read_labels(source, others)
     except LabelError as error:
         raise DatasetError(str(error)) from error
     if unlabelled:

@@ -183,7 +183,7 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
 def _known(source: str, quiet: bool) -> tuple[list[Labelled], list[str]]:
     others = OtherFiles()
     try:
-        known, unlabelled = read_labels(source, others.add)
+        known, unlabelled = read_labels(source, others)
     except LabelError as error:
         misuse(str(error), "LABELS")
     if not known and unlabelled:

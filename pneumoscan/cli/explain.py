@@ -9,6 +9,7 @@ import typer
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, misuse, need_place, say
+from pneumoscan.cli.heatmaps import fitting
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
@@ -49,7 +50,8 @@ def explain(
     """Draw all that is known of a chest X-ray and its verdict on one sheet, a PNG.
 
     The original, where the model found its evidence, the probabilities with threshold and review band, the outlier
-    score with its limits, what the model saw, file and model. A picture that is rejected gets a sheet that says why.
+    score with its limits, what the model saw, file and model. A picture that is rejected gets a sheet that says why;
+    what this program has drawn gets none.
 
     Exit codes: 0 every picture has its sheet; 1 a picture could not be scored, or a sheet not be written; 2 wrong
     usage; 4 model or device unavailable; 129, 130 or 143 stopped by a signal. Research use only; not a medical device.
@@ -86,7 +88,7 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
             misuse(f"{path} is a directory: name pictures in it, as in {os.path.join(path, '*.jpeg')}", "IMAGE")
     folder = Path() if output is None else output
     if output is None or os.path.isdir(output):
-        targets = [folder / (os.path.basename(path) + SUFFIX) for path in images]
+        targets = [folder / fitting(os.path.basename(path), SUFFIX) for path in images]
     elif len(images) > 1:
         misuse(f"{output} is not a directory, which several pictures need", "-o")
     elif output.suffix.lower() != ".png":

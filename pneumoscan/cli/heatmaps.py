@@ -29,8 +29,8 @@ Which = Literal["positive", "review", "all"]
 DRAWERS = 2
 AHEAD = 8
 """Overlays under way at most, each of which holds a picture."""
-LONGEST_NAME = 246
-"""Bytes, to which `.png` is added, and what a file is called while it is written; most file systems take 255."""
+LONGEST_NAME = 255
+"""Bytes that most file systems take."""
 TOLD = 3
 """Failures that are reported one by one."""
 
@@ -47,21 +47,19 @@ def mirrored(path: str) -> str:
     """
     drive, rest = os.path.splitdrive(path)
     *folders, name = [part for part in rest.replace(os.altsep or os.sep, os.sep).split(os.sep) if part not in ("", ".")]
-    parts = [
-        _shortened(re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part))) for part in folders
-    ]
+    parts = [fitting(re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part))) for part in folders]
     if drive or rest.startswith(os.sep):
         parts.insert(0, "@root" + re.sub(r"\W", "", drive))
-    return os.path.join(*parts, _shortened(_escaped(name)) + ".png")
+    return os.path.join(*parts, fitting(_escaped(name), ".png"))
 
 
-def _shortened(name: str) -> str:
-    """The name; one of `LONGEST_NAME` bytes or more is cut and gets a digest of the whole, to be no other's."""
-    content = os.fsencode(name)
-    if len(content) < LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return content[: LONGEST_NAME - 1 - len(digest)].decode(errors="ignore") + f"@{digest}"
+def fitting(name: str, suffix: str = "") -> str:
+    """The name and a suffix; where both have `LONGEST_NAME` bytes or more, the name is cut and gets its digest."""
+    content, room = os.fsencode(name), LONGEST_NAME - len(suffix)
+    if len(content) >= room:  # of just so many, too: it could be another's with its digest
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        name = content[: room - 1 - len(digest)].decode(errors="ignore") + f"@{digest}"
+    return name + suffix
 
 
 def _escaped(name: str) -> str:

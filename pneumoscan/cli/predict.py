@@ -202,7 +202,7 @@ def predict(
             how = "; to go on, give the same command with --resume" if outputs.can_be_resumed else ""
             tell(f"Stopped {why} before the end{how}.")
         if overlays:
-            tell(f"{counted(overlays.written, 'heatmap')} in {printable(str(heatmaps))}.")
+            tell(f"{counted(overlays.written, 'heatmap')} drawn in {printable(str(heatmaps))}.")
         tell("Research use only; not a medical device.")
     if overlays and overlays.left_out:
         complain(

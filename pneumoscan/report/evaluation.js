@@ -134,6 +134,8 @@
   const { open, move } = largeView({ place: () => active, count: () => mistakes.length, go, show, hasHeat });
   mistakes.forEach((mistake, place) => mistake.addEventListener("click", () => open(place)));
 
+  addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; })); // paper unfolds nothing
+
   const STEPS = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;

@@ -34,7 +34,7 @@ def training_data(data: Path) -> tuple[list[Sample], NDArray[np.uint8]]:
 def read_samples(data: Path) -> list[Sample]:
     """All samples of DATA; what lies there and is no picture goes to standard error."""
     others = OtherFiles()
-    samples = dataset.read_samples(data, others.add)
+    samples = dataset.read_samples(data, others)
     if str(others):
         warn(f"{data}: left out: {others}")
     return samples
