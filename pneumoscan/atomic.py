@@ -64,13 +64,18 @@ def replace_with(target: Path, data: bytes) -> None:
     Others may do the same at the same time: what is written last stays.
 
     Raises:
-        OSError: it could not be written, or a pipe or a device is there; what was there is not harmed.
+        OSError: it could not be written, or a pipe or a device is there; what was there is not harmed. Its `filename`
+            is the target.
     """
     if not (is_file(target) or target.is_dir()):  # a folder is told in the system's own words
         raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(target))
     growing = target.with_name(f".pneumoscan-{os.urandom(4).hex()}.new")  # as long whatever the target's name
-    with replacing(target, growing, like=target) as file:
-        file.write(data)
+    try:
+        with replacing(target, growing, like=target) as file:
+            file.write(data)
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(target), None  # else it would be where it grew
+        raise
     sync(target.parent)
 
 

@@ -149,7 +149,7 @@ def evaluate(
         rounds: resamples of the bootstrap.
     """
     cuts = list(_cuts(cases, at))
-    measures = [_score_measures(cases), *(_verdict_measures(cases, cut.positive) for cut in cuts)]
+    measures = [_score_measures(cases, rounds), *(_verdict_measures(cases, cut.positive) for cut in cuts)]
     of_scores, *of_verdicts = _bootstrapped(measures, cases.groups, rounds)
     of_scores["review"] = _share(cases.review, np.ones(len(cases), bool), "scored")
     return Evaluation(
@@ -234,23 +234,26 @@ class _Measure(NamedTuple):
         needs: why it cannot be told then.
         among: bool [N], the cases that it is about; None for all of them.
         of: what those are.
-        reflected: see `pneumoscan.metrics.interval_of`.
+        by_chance: see `pneumoscan.metrics.interval_of`.
     """
 
     value: Callable[[IntArray | None], float]
     needs: str = ""
     among: BoolArray | None = None
     of: str = "scored"
-    reflected: bool = False
+    by_chance: float | None = None
 
 
-def _score_measures(cases: Cases) -> dict[str, _Measure]:
+def _score_measures(cases: Cases, rounds: int) -> dict[str, _Measure]:
     truth, scores, known = cases.truth, cases.scores, cases.viral | cases.bacterial
     ranking, subtypes = Ranking(truth, scores), Ranking(cases.viral[known], cases.viral_share[known])
     return {
         "roc_auc": _Measure(ranking.roc_auc, "needs both classes"),
         "pr_auc": _Measure(ranking.average_precision, "needs both classes"),
-        "calibration_error": _Measure(partial(metrics.calibration_error, truth, scores), reflected=True),
+        "calibration_error": _Measure(
+            partial(metrics.calibration_error, truth, scores),
+            by_chance=metrics.calibration_error_by_chance(scores, cases.groups, rounds=rounds),
+        ),
         "brier": _Measure(partial(metrics.brier, truth, scores)),
         "subtype_auc": _Measure(
             lambda weights: subtypes.roc_auc(None if weights is None else weights[known]),
@@ -284,7 +287,7 @@ def _figure(measure: _Measure, value: float, draws: FloatArray, total: int) -> F
     cases = total if measure.among is None else int(measure.among.sum())
     if np.isnan(value):
         return Figure(None, None, None, cases, measure.of, measure.needs)
-    _, low, high = metrics.interval_of(value, draws, reflected=measure.reflected)
+    _, low, high = metrics.interval_of(value, draws, by_chance=measure.by_chance)
     if np.isnan(low):
         return Figure(value, None, None, cases, measure.of, TOO_FEW)
     if np.isclose(low, high, rtol=0, atol=1e-9):  # every verdict is right, or there is one patient: no certainty

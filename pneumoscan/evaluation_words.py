@@ -97,8 +97,9 @@ def notes(pairing: Pairing, evaluation: Evaluation) -> Iterable[str]:
     yield (
         "Intervals: Wilson for shares of counted pictures; bootstrap over patients for AUC, ECE, Brier score, F1 and "
         f"MCC. PR AUC is average precision. ECE is over {CALIBRATION_BINS} equal bins of the probability of pneumonia; "
-        "chance makes it larger, the more so the fewer pictures there are. All but sensitivity, specificity, ROC AUC "
-        "and the AUC of subtypes hold for this share of pneumonia only."
+        "chance makes it larger, the more so the fewer pictures there are, and its interval begins at 0 where chance "
+        "alone may have made it. All but sensitivity, specificity, ROC AUC and the AUC of subtypes hold for this share "
+        "of pneumonia only."
     )
     for each in evaluation.at:
         if each.same_data:

@@ -152,12 +152,28 @@ def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | 
     return float(np.abs(np.bincount(where, (scores - truth) * times)).sum() / times.sum())
 
 
+def calibration_error_by_chance(scores: FloatArray, groups: ArrayLike, *, rounds: int = 1000) -> float:
+    """The calibration error that perfectly calibrated scores stay below with a chance of 97.5 %.
+
+    Truths are drawn from the scores (consistency resampling: Bröcker and Smith, 2007), those of a group alike.
+
+    Args:
+        scores: see above.
+        groups: [N], the patient of each case.
+        rounds: how often truths are drawn.
+    """
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    random = np.random.default_rng(0)
+    draws = [calibration_error(random.random(len(names))[group] < scores, scores) for _ in range(rounds)]
+    return float(np.percentile(draws, 97.5))
+
+
 def bootstrap(
     figure: Callable[[NDArray[np.intp]], float],
     groups: ArrayLike,
     *,
     rounds: int = 1000,
-    reflected: bool = False,
+    by_chance: float | None = None,
 ) -> Interval:
     """A figure with its interval over resampled groups.
 
@@ -165,32 +181,35 @@ def bootstrap(
         figure: computes the figure for an array of positions (intp [M]).
         groups: [N], the patient of each case: whole patients are drawn, since their pictures are no independent cases.
         rounds: resamples.
-        reflected: see `interval_of`.
+        by_chance: see `interval_of`.
     """
     everything = np.arange(len(np.asarray(groups)))
     draws = [figure(np.repeat(everything, weights)) for weights in resamples(groups, rounds=rounds)]
-    return interval_of(figure(everything), np.array(draws), reflected=reflected)
+    return interval_of(figure(everything), np.array(draws), by_chance=by_chance)
 
 
-def interval_of(value: float, draws: FloatArray, *, reflected: bool = False) -> Interval:
+def interval_of(value: float, draws: FloatArray, *, by_chance: float | None = None) -> Interval:
     """A figure with its interval, from what it is in resamples.
+
+    That of percentiles, unless chance alone makes the figure larger, and so resamples once more, as it does with
+    errors. Of these, one that chance may have made of nothing has an interval that begins at 0; a larger one has the
+    basic bootstrap interval (both in Efron and Tibshirani, 1993).
 
     Args:
         value: of the cases themselves.
         draws: [R], of resamples; not a number where one has no such figure. If more than `UNDEFINED` have none, there
             is no interval.
-        reflected: the basic bootstrap interval instead of that of percentiles (both in Efron and Tibshirani, 1993), not
-            below 0: for figures that chance makes larger, and so resamples once more.
+        by_chance: how large chance makes such a figure of nothing, but for 2.5 % of all times; None for other figures.
     """
     defined = draws[~np.isnan(draws)]
     if len(defined) < (1 - UNDEFINED) * len(draws):
         return Interval(value, float("nan"), float("nan"))
     low, high = map(float, np.percentile(defined, (2.5, 97.5)))
-    return (
-        Interval(value, max(0.0, 2 * value - high), max(value, 2 * value - low))
-        if reflected
-        else Interval(value, low, high)
-    )
+    if by_chance is None or low == high:
+        return Interval(value, low, high)
+    if value <= by_chance:
+        return Interval(value, 0.0, high)
+    return Interval(value, max(0.0, 2 * value - high), max(value, 2 * value - low))
 
 
 def resamples(groups: ArrayLike, *, rounds: int = 1000) -> Iterator[IntArray]:

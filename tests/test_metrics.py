@@ -106,9 +106,46 @@ def test_calibration_error_is_the_gap_between_score_and_share() -> None:
     assert metrics.calibration_error(np.array([True]), np.array([1.0])) == 0
 
 
-def test_a_reflected_interval_ends_at_nothing() -> None:
-    assert metrics.interval_of(0.02, np.full(100, 0.05), reflected=True) == (0.02, 0, 0.02)
-    assert metrics.interval_of(0.05, np.full(100, 0.06), reflected=True) == pytest.approx((0.05, 0.04, 0.05))
+class TestTheIntervalOfAnError:
+    draws = np.linspace(0.03, 0.07, 1001)  # their interval goes from 0.031 to 0.069
+
+    def test_begins_at_nothing_where_chance_may_have_made_it(self) -> None:
+        assert metrics.interval_of(0.03, self.draws, by_chance=0.03) == pytest.approx((0.03, 0, 0.069))
+
+    def test_is_reflected_otherwise_and_ends_at_nothing(self) -> None:
+        assert metrics.interval_of(0.05, self.draws, by_chance=0.04) == pytest.approx((0.05, 0.031, 0.069))
+        assert metrics.interval_of(0.04, self.draws, by_chance=0.03) == pytest.approx((0.04, 0.011, 0.049))
+        assert metrics.interval_of(0.03, self.draws, by_chance=0.02) == pytest.approx((0.03, 0, 0.03))
+
+    def test_is_none_where_resamples_are_all_alike(self) -> None:
+        assert metrics.interval_of(0.03, np.full(100, 0.03), by_chance=0.05) == (0.03, 0.03, 0.03)
+
+    def test_holds_the_true_error_in_most_data_sets(self) -> None:
+        """Of calibrated scores, 0, and of some that are too low by 0.1 throughout."""
+        held = {0.0: 0, 0.1: 0}
+        for seed in range(40):
+            random = np.random.default_rng(seed)
+            scores = random.uniform(0, 0.9, size=200)
+            groups = np.arange(200) // 2
+            for error in held:
+                truth = random.random(100)[groups] < scores + error
+                draws = [
+                    metrics.calibration_error(truth, scores, weights)
+                    for weights in metrics.resamples(groups, rounds=100)
+                ]
+                by_chance = metrics.calibration_error_by_chance(scores, groups, rounds=100)
+                _, low, high = metrics.interval_of(
+                    metrics.calibration_error(truth, scores), np.array(draws), by_chance=by_chance
+                )
+                held[error] += low <= error <= high
+        assert min(held.values()) >= 35
+
+
+def test_patients_of_several_pictures_leave_more_to_chance() -> None:
+    scores = np.random.default_rng(0).uniform(size=400)
+    alone = metrics.calibration_error_by_chance(scores, np.arange(400), rounds=200)
+    assert 0.05 < alone < 0.1
+    assert metrics.calibration_error_by_chance(scores, np.arange(400) // 20, rounds=200) > 1.5 * alone
 
 
 class TestBootstrap:
@@ -129,3 +166,12 @@ class TestBootstrap:
 
     def test_repeats_itself(self) -> None:
         assert metrics.bootstrap(self.mean, np.arange(400)) == metrics.bootstrap(self.mean, np.arange(400))
+
+
+def test_a_probability_of_1_is_in_the_last_bin_of_the_calibration_error() -> None:
+    assert metrics.calibration_error(np.array([False, True]), np.array([1.0, 0.95])) == pytest.approx(0.475)
+
+
+def test_the_calibration_error_has_as_many_bins_as_texts_say() -> None:
+    scores = np.array([0.06, 0.07])  # in different ones of 15 bins, in the same of 10
+    assert metrics.calibration_error(np.array([True, False]), scores) == pytest.approx((0.94 + 0.07) / 2)

@@ -207,7 +207,10 @@ def out_of_fold_figures(
             f"{name}_specificity": metrics.specificity(truth, verdict),
             f"{name}_accuracy": metrics.accuracy(truth, verdict),
             f"{name}_specificity_at_sensitivity_90": of_patients(_of(partial(specificity_at, 0.90), truth, score)),
-            f"{name}_calibration_error": of_patients(_of(metrics.calibration_error, truth, score), reflected=True),
+            f"{name}_calibration_error": of_patients(
+                _of(metrics.calibration_error, truth, score),
+                by_chance=metrics.calibration_error_by_chance(score, groups),
+            ),
             f"{name}_brier": of_patients(_of(metrics.brier, truth, score)),
             f"{name}_subtype_auc": metrics.bootstrap(
                 _of(metrics.roc_auc, labels[told] == 2, subtype[told]), groups=groups[told]

@@ -255,10 +255,11 @@ def assign_folds(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np
     for name, members in classes.items():
         patients = len(np.unique(groups[members]))
         if patients < count:
+            fewer = "; fewer folds need fewer (--folds of fit)" if patients >= 2 else ""
             unnamed = "; or name the kind of no pneumonia" if name in CLASSES[1:] else ""
             raise DatasetError(
-                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more; "
-                f"fewer folds need fewer (--folds of fit){unnamed}"
+                f"too few patients have {name} pictures: {patients}; {count} folds need {count} of them or more"
+                f"{fewer}{unnamed}"
             )
     folds = deal_groups(samples, count, seed)
     for name, members in classes.items():
@@ -293,10 +294,13 @@ def deal_groups(samples: Sequence[Sample], count: int, seed: int) -> NDArray[np.
     return folds
 
 
-def digest(samples: Sequence[Sample], pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 (hexadecimal) over targets and pixels, whatever the order or place of the files."""
+def digest(samples: Sequence[Sample], pixels: NDArray[np.uint8], folds: NDArray[np.int64] | None = None) -> str:
+    """SHA-256 (hexadecimal) over targets, pixels, and the fold of each if they are given, whatever the order or place
+    of the files.
+    """
+    of_folds = [b""] * len(samples) if folds is None else [int(fold).to_bytes(4, "big") for fold in folds]
     each = sorted(
-        hashlib.sha256(bytes([sample.target]) + picture.tobytes()).digest()
-        for sample, picture in zip(samples, pixels, strict=True)
+        hashlib.sha256(bytes([sample.target]) + picture.tobytes()).digest() + of_fold
+        for sample, picture, of_fold in zip(samples, pixels, of_folds, strict=True)
     )
     return hashlib.sha256(b"".join(each)).hexdigest()

@@ -57,13 +57,15 @@ def find_doubts(runs: Sequence[Path], samples: list[Sample], pixels: NDArray[np.
         FitError: a fit is not finished, or was made from other pictures.
     """
     ill = np.flatnonzero(tells_kind(np.array([sample.target for sample in samples])))
+    paths = [samples[each].path for each in ill]
+    _read_names(paths)  # what they lack is said before the networks take their time
     said = []
     for run in runs:
         fit = open_fit(run, samples, pixels, size, int8=True)
         logits = held_out_logits(fit, range(fit.settings.folds), {"plain": ill})["plain"]
         said.append(logits[:, 2] - logits[:, 1])
     viral = np.mean(said, axis=0)
-    doubts = find_runs([samples[each].path for each in ill], viral)
+    doubts = find_runs(paths, viral)
 
     labelled = np.array([samples[each].target == 2 for each in ill])
     doubtful = np.array([samples[each].doubtful for each in ill])
@@ -90,13 +92,8 @@ def find_runs(paths: Sequence[PurePath], viral: NDArray[np.floating]) -> list[Do
     Raises:
         DatasetError: not both kinds have such names, or one has too few for a run.
     """
-    names = [read_name(path) for path in paths]
-    kinds, numbers = np.array([kind for kind, _ in names]), np.array([number for _, number in names])
+    kinds, numbers = _read_names(paths)
     named = kinds != ""
-    if set(kinds[named]) != set(SPELT):
-        raise DatasetError("no pictures of both kinds with names such as person1_virus_7.jpeg, which tell their order")
-    if (fewest := min(np.count_nonzero(kinds == kind) for kind in SPELT)) <= 2 * REACH:
-        raise DatasetError(f"{fewest} pictures of a kind are too few to look for runs of {2 * REACH} among them")
     kinds, numbers, viral = kinds[named], numbers[named], viral[named]
     is_viral = kinds == "virus"
     said = LogisticRegression().fit(viral[:, None], is_viral).predict_proba(viral[:, None])[:, 1]
@@ -115,3 +112,14 @@ def find_runs(paths: Sequence[PurePath], viral: NDArray[np.floating]) -> list[Do
                 run = Run(kind, int(numbers[ordered[begin]]), int(numbers[ordered[end - 1]]))
                 found.append(Doubt(run, int(end - begin), float(agreement[begin:end].mean())))
     return found
+
+
+def _read_names(paths: Sequence[PurePath]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Kinds as in the names of N pneumonias, empty where there is none, and numbers [N]. Raises as `find_runs` does."""
+    names = [read_name(path) for path in paths]
+    kinds, numbers = np.array([kind for kind, _ in names]), np.array([number for _, number in names])
+    if set(kinds[kinds != ""]) != set(SPELT):
+        raise DatasetError("no pictures of both kinds with names such as person1_virus_7.jpeg, which tell their order")
+    if (fewest := min(np.count_nonzero(kinds == kind) for kind in SPELT)) <= 2 * REACH:
+        raise DatasetError(f"{fewest} pictures of a kind are too few to look for runs of {2 * REACH} among them")
+    return kinds, numbers

@@ -98,6 +98,7 @@ def identify(
         "settings": asdict(settings),
         "data": digest(samples, pixels),
         "folds": hashlib.sha256(folds.tobytes()).hexdigest(),
+        "held_out": digest(samples, pixels, folds),
     }
     if settings.doubting_epochs:
         doubtful = sorted(sample.path.name for sample in samples if sample.doubtful)
@@ -105,11 +106,15 @@ def identify(
     return identity
 
 
+_OTHER_PATIENTS = (
+    "held out other patients, since patients or the order of pictures have changed: choose another {option}, or go "
+    "back to the former data"
+)
 _OTHERS = {
     "data": "was made from other pictures or labels: choose another {option}, or go back to the former data",
     "doubts": "was made when other labels were in doubt: choose another {option}",
-    "folds": "held out other patients, since patients or the order of pictures have changed: choose another {option}, "
-    "or go back to the former data",
+    "folds": _OTHER_PATIENTS,
+    "held_out": _OTHER_PATIENTS,
 }
 """What is said where these parts of an identity differ."""
 
@@ -117,7 +122,8 @@ _OTHERS = {
 def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path, option: str = "--run") -> None:
     """Raises `FitError` when a file was made from other data or settings than asked for; `option` named it.
 
-    A setting that did not exist when the file was made had the value that is the default now.
+    A setting that did not exist when the file was made had the value that is the default now; which picture is in which
+    fold was not always noted.
     """
     had, wanted = asdict(Settings()) | saved.get("settings", {}), identity["settings"]
     others = [key for key in had | wanted if had.get(key) != wanted.get(key)]
@@ -125,5 +131,5 @@ def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path, 
         told = ", ".join(f"{key}: {had.get(key)!r} instead of {wanted.get(key)!r}" for key in others)
         raise FitError(f"{path} was made with other settings ({told}): choose another {option}, or the former settings")
     for key, told in _OTHERS.items():
-        if saved.get(key) != identity.get(key):
+        if saved.get(key) != identity.get(key) and not (key == "held_out" and key not in saved):
             raise FitError(f"{path} {told.format(option=option)}")

@@ -21,7 +21,7 @@ from tests.tiny_model import CARD, SIZE, write_model
 from train import candidates, dataset, report
 from train.__main__ import main
 from train.alter import ALTERATIONS
-from train.audit import Audit, Check, auc_within, audit, draw, figures_of, skill_kept
+from train.audit import Audit, Check, auc_within, audit, checks_of, draw, figures_of, skill_kept
 from train.calibrate import Calibration, out_of_fold_figures
 from train.candidates import FULL, Answers, ask_fit, held_out_logits
 from train.card import FIGURES, RELIABILITY, write_card
@@ -443,3 +443,41 @@ class TestTheCardsSection:
         for path in (tmp_path / "audit.json", tmp_path / "none.json"):
             with pytest.raises(AuditError, match="is no file of train audit --json"):
                 report.to_markdown(path, self.IDENTITY)
+
+
+class TestFiguresOfSeveralNetworks:
+    """Of two networks, one scores all pictures higher than the other, and each its ill higher than its healthy."""
+
+    targets = np.array([0, 1, 0, 2])
+    patients = np.array(list("abcd"))
+
+    @pytest.fixture
+    def answers(self, monkeypatch: pytest.MonkeyPatch) -> Answers:
+        def value(figure: Callable[[np.ndarray], float], groups: np.ndarray) -> Interval:
+            return Interval(figure(np.arange(len(groups))), 0, 0)
+
+        monkeypatch.setattr(metrics, "bootstrap", value)
+        scores = np.array([0.1, 0.2, 0.8, 0.9])
+        return Answers(np.arange(4), scores, scores >= 0.5, np.zeros(4), np.array([0, 0, 1, 1]))
+
+    def test_rank_within_each_network(self, answers: Answers) -> None:
+        figures = figures_of(answers, answers, self.targets, self.patients)
+        assert figures["auc"].value == 0.75
+        assert figures["auc_within"].value == 1
+
+    def test_keep_the_skill_that_they_have_within_each_network(self, answers: Answers) -> None:
+        assert skill_kept(answers, answers, self.targets, self.patients).value == 1
+
+
+@pytest.mark.parametrize("name", ["frame only", "frame only, filled"])
+@pytest.mark.parametrize("auc", [0.2, 0.9])
+def test_a_frame_that_gives_the_class_away_is_found_whatever_it_is_filled_with(name: str, auc: float) -> None:
+    def sure(value: float) -> Interval:
+        return Interval(value, value, value)
+
+    sound = {"auc": 1, "auc_within": 0.5, "auc_change": 0, "specificity_at_sensitivity_95": 1}
+    stresses = ("plain", "stressed", "frame masked", "frame only", "frame only, filled")
+    figures = {stress: {key: sure(value) for key, value in sound.items()} for stress in stresses}
+    assert checks_of(figures)[2].holds
+    figures[name]["auc_within"] = sure(auc)
+    assert not checks_of(figures)[2].holds

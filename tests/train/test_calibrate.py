@@ -1,8 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
 from pneumoscan import metrics
+from train import calibrate
 from train.calibrate import (
     SUBTYPE_PRECISION,
     TENTHS,
@@ -155,7 +158,8 @@ def test_specificity_at_a_sensitivity() -> None:
 @pytest.fixture
 def no_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many cases need no intervals by resampling, which take minutes."""
-    monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups, reflected=False: metrics.Interval(0, 0, 0))
+    monkeypatch.setattr(metrics, "bootstrap", lambda figure, groups, by_chance=None: metrics.Interval(0, 0, 0))
+    monkeypatch.setattr(metrics, "calibration_error_by_chance", lambda scores, groups: 0.0)
 
 
 def test_the_band_holds_the_threshold_where_classes_lie_far_apart() -> None:
@@ -170,6 +174,30 @@ class TestFigures:
         count = len(targets)
         views = {"plain": logits, "stressed": logits}
         return out_of_fold_figures(views, targets, np.arange(count) // 3 % 3, np.arange(count).astype(str))
+
+    def test_tell_of_the_pneumonias_that_are_found_how_many_have_a_subtype(self, no_bootstrap: None) -> None:
+        targets = np.arange(3000) % 3
+        missed = (targets > 0) & (np.arange(3000) % 100 < 3)
+        figures = self.figures(np.eye(3)[np.where(missed, 0, targets)] * 10, targets)
+        assert figures["plain_sensitivity"][0] == pytest.approx(0.97, abs=0.01)
+        assert figures["plain_subtype_claimed"][0] == 1
+
+    def test_hold_a_probability_of_1_in_the_last_row(self, no_bootstrap: None) -> None:
+        targets = np.arange(300) % 3
+        figures = self.figures(np.eye(3)[targets] * 1e6, targets)
+        assert figures["plain_ill_of_0.9"][0] == 1
+
+    def test_have_the_specificity_at_a_sensitivity_of_90_percent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def value(figure: Callable[[np.ndarray], float], groups: np.ndarray, **_: object) -> metrics.Interval:
+            return metrics.Interval(figure(np.arange(len(groups))), 0, 0)
+
+        monkeypatch.setattr(metrics, "bootstrap", value)
+        targets, number = np.arange(3000) % 3, np.arange(3000) // 3
+        ill = np.where(number % 100 < 7, 0.0, 5.0)  # 7 % of them below half of the healthy
+        evidence = np.where(targets > 0, ill, np.where(number % 2, -5.0, 2.0))
+        views = dict.fromkeys(("plain", "stressed"), np.stack([-evidence, evidence, evidence], 1))
+        figures = out_of_fold_figures(views, targets, number % 4, np.arange(3000).astype(str))
+        assert figures["plain_specificity_at_sensitivity_90"].value == 1
 
     def test_of_a_perfect_model_are_perfect(self) -> None:
         targets = np.arange(300) % 3
@@ -270,3 +298,9 @@ class TestFigures:
         assert without["plain_review"][0] < 1
         assert found["plain_review"][0] == 1
         assert found["plain_sensitivity"] == without["plain_sensitivity"]
+
+
+def test_the_share_below_a_limit_is_corrected_for_a_finite_number_of_cases() -> None:
+    """Of 49 scores and a new one, each has the same chance to be the lowest: 2 %."""
+    assert calibrate._lowest(np.arange(1, 50) / 1000) == 0.001
+    assert calibrate._lowest(np.arange(1, 101) / 1000) == 0.002

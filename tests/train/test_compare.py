@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pneumoscan import metrics
 from train import compare, dataset
 from train.compare import BASE, CANDIDATES, COLUMNS, MIRRORED, figures_of, to_markdown, to_section
 from train.dataset import SOME_PNEUMONIA
@@ -128,3 +129,16 @@ def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(AuditError, match=r"is no compare\.json"):
         to_section(path, "ours")
+
+
+def test_intervals_are_of_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def noting(figure: object, groups: np.ndarray, **_: object) -> metrics.Interval:
+        drawn.append(len(set(groups)))
+        return metrics.Interval(0, 0, 0)
+
+    monkeypatch.setattr(metrics, "bootstrap", noting)
+    targets, patients = np.tile([0, 1, 2, 0, 1, 2], 20), np.repeat(np.arange(60), 2).astype(str)
+    figures_of(dict.fromkeys(compare.VIEWS, np.eye(3)[targets] * 5), targets, patients, np.zeros(120, int))
+    assert set(drawn) == {60}  # of whom all have pneumonias, too

@@ -275,7 +275,7 @@ def test_a_class_of_fewer_patients_than_folds_is_told(patients: tuple[int, ...],
     ]
     with pytest.raises(
         DatasetError,
-        match=f"too few patients have {name} pictures: {min(patients)}; 4 folds need 4 .* \\(--folds of fit\\)",
+        match=f"too few patients have {name} pictures: {min(patients)}; 4 folds need 4 of them or more",
     ):
         dataset.assign_folds(samples, 4, seed=0)
 
@@ -346,3 +346,18 @@ def test_the_real_data_set_is_read_as_its_index_says(dataset: Path) -> None:
         row = rows[each.split, each.path.parent.name, each.path.name]
         assert each.group == row["group"]
         assert each.target == {"": 0, "bacteria": 1, "virus": 2}[row["subtype"]]
+
+
+def test_another_seed_deals_patients_to_other_folds() -> None:
+    samples = [Sample(Path(str(number)), number % 3, str(number)) for number in range(90)]
+    first, again, other = (dataset.assign_folds(samples, 3, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("patients", "advice"), [(1, False), (2, True)])
+def test_fewer_folds_are_advised_only_where_they_would_do(patients: int, advice: bool) -> None:
+    samples = [Sample(Path(f"{k}"), k % 3, f"{k if k % 3 else k // 3 % patients}") for k in range(90)]
+    with pytest.raises(DatasetError, match=f"too few patients have normal pictures: {patients}; 3 folds") as told:
+        dataset.assign_folds(samples, 3, 0)
+    assert ("fewer folds" in str(told.value)) is advice

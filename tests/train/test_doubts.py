@@ -156,6 +156,10 @@ def test_labels_are_held_against_the_mean_of_what_the_fits_say_of_patients_that_
 
     for name, stand_in in (("open_fit", opening), ("held_out_logits", asking), ("find_runs", finding)):
         monkeypatch.setattr(f"train.find_doubts.{name}", stand_in)
+    with pytest.raises(DatasetError, match="3 pictures of a kind are too few"):
+        find_doubts([Path("one")], samples, np.empty((7, 8, 8), np.uint8), 192)
+    assert opened == []  # for that, no network need be asked
+    monkeypatch.setattr("train.find_doubts.REACH", 1)
     found = find_doubts([Path("one"), Path("other")], samples, np.empty((7, 8, 8), np.uint8), 192)
     assert opened == ["one", "other"]
     assert given == [(names[1:], [-2, -2, 2, -1, 2, -0.5])]

@@ -22,13 +22,14 @@ from pneumoscan.lock import Lock
 from train import dataset, saved
 from train.cli import app
 from train.curves import read_curves
-from train.dataset import Sample
+from train.dataset import Sample, assign_folds
 from train.errors import DatasetError, FitError
-from train.fit import BLINDING, _load_checkpoint, averaging, averaging_alike, fit, parts
+from train.fit import BLINDING, _batches, _load_checkpoint, averaging, averaging_alike, fit, parts
 from train.fitted import open_fit
 from train.goals import make_goals, make_views
 from train.graph import Read, Seen
-from train.settings import NETWORKS, Settings, check_identity
+from train.network import predict_logits
+from train.settings import NETWORKS, Settings, check_identity, identify
 from train.teacher import fingerprint
 from train.validate import out_of_fold
 
@@ -284,6 +285,24 @@ def test_a_fit_from_before_a_setting_existed_had_its_default() -> None:
         check_identity({"settings": {"size": 32}}, now, Path("old.pt"))
 
 
+def test_a_fit_of_the_same_pictures_in_other_folds_is_not_gone_on_with(
+    make_dataset: Callable[[int], Path], tmp_path: Path
+) -> None:
+    """As when patients get new names, and their pictures other places: each fold has as many as before."""
+    samples, pixels = read(make_dataset(6))
+    settings = replace(SETTINGS, folds=2)
+    folds = assign_folds(samples, 2, settings.seed)
+    one, other = (next(i for i, each in enumerate(samples) if (each.target, folds[i]) == (0, fold)) for fold in (0, 1))
+    exchanged = pixels.copy()
+    exchanged[[one, other]] = pixels[[other, one]]
+    before, now = (identify(samples, each, settings, folds) for each in (pixels, exchanged))
+    assert before["data"] == now["data"]
+    with pytest.raises(FitError, match="held out other patients"):
+        check_identity(before, now, tmp_path / "weights.pt")
+    del before["held_out"]
+    check_identity(before, now, tmp_path / "weights.pt")  # of a version that did not note it
+
+
 @pytest.mark.parametrize("steps", [40, 4000])
 def test_the_average_of_the_weights_forgets_those_it_began_with(steps: int) -> None:
     network = torch.nn.Linear(1, 1)
@@ -447,10 +466,52 @@ def test_an_option_beyond_its_limits_is_told(options: str, told: str, tmp_path: 
 @pytest.mark.parametrize("command", ["audit", "export"])
 def test_why_nothing_is_scanned_larger_than_training_keeps_pictures_is_told(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
-    assert "enlarged pictures would be measured" in " ".join(shown.replace("│", " ").split())
+    assert "a larger side would be measured on enlarged ones" in " ".join(shown.replace("│", " ").split())
 
 
 def test_a_network_that_does_not_exist_is_told_with_those_that_do(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["fit", str(tmp_path), "--network", "lite9"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert f"there is no network lite9; there are {', '.join(NETWORKS)}" in result.stderr
+
+
+def test_another_seed_draws_other_batches() -> None:
+    def order(seed: int) -> list[list[int]]:
+        return [places.tolist() for places, _ in _batches(np.arange(64), replace(SETTINGS, seed=seed), 0)]
+
+    assert order(0) == order(0) != order(1)
+
+
+def test_each_picture_has_its_own_weight_and_the_average_is_kept_and_validated(
+    make_dataset: Callable[[int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, _ = read(make_dataset(6))
+    pixels = np.broadcast_to(np.arange(36, dtype=np.uint8)[:, None, None], (36, 48, 48)).copy()  # each its own place
+    settings = replace(SETTINGS, epochs=1, blinding_epochs=0, balance_texture=True)
+    ill: dict[int, bool] = {}
+    seen: dict[int, float] = {}
+    validated: list[int] = []
+
+    def weigh(pictures: np.ndarray, are_ill: np.ndarray) -> np.ndarray:
+        ill.update(zip(pictures[:, 0, 0].tolist(), are_ill.tolist(), strict=True))
+        return pictures[:, 0, 0] + 1.0
+
+    def noting_views(images: torch.Tensor, goals: torch.Tensor, *rest: Any, **how: Any):
+        seen.update(zip(images[:, 0, 0].tolist(), goals.sum(1).tolist(), strict=True))
+        return make_views(images, goals, *rest, **how)
+
+    def noting_logits(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
+        validated.extend(images[:, 0, 0].tolist())
+        return predict_logits(network, images)
+
+    monkeypatch.setattr("train.fit.balance_texture", weigh)
+    monkeypatch.setattr("train.fit.make_views", noting_views)
+    monkeypatch.setattr("train.fit.predict_logits", noting_logits)
+    fit(samples, pixels, settings, tmp_path, device="cpu", resume=False, only=["fold0"])
+    assert len(seen) > 8
+    assert all(weight == pytest.approx(place + 1) for place, weight in seen.items())
+    assert ill == {place: samples[place].target > 0 for place in ill}
+    held_out = np.flatnonzero(dataset.assign_folds(samples, 2, settings.seed) == 0)
+    assert set(validated) == set(held_out.tolist())
+    average = torch.load(tmp_path / "fold0" / "checkpoint.pt", weights_only=True)["average"]
+    assert all(torch.equal(value, average[f"module.{key}"]) for key, value in weights(tmp_path, "fold0").items())

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from train import fitted
+from train import gate as gate_module
 from train.alter import ALTERATIONS, mild
 from train.gate import REJECTED, UNFAMILIAR, Gate, fit_gate, fit_limits, fit_textures, judge, score
 from train.graph import reader, reading_graph
 from train.network import Network
+from train.validate import STRESS_SEED
 
 WIDTH = 40
 RANDOM = np.random.default_rng(0)
@@ -122,3 +125,7 @@ class TestAlteredPictures:
         changed = mild(smooth, 3)
         assert np.array_equal(changed, mild(smooth, 3))
         assert min(np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(changed, smooth, strict=True)) > 0.8
+
+
+def test_it_is_measured_on_other_changes_than_those_it_was_fitted_on() -> None:
+    assert not {gate_module.SEED, gate_module.SEED + 1, fitted.SEED} & {STRESS_SEED}

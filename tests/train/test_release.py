@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from pneumoscan import metrics
 from pneumoscan.model import Model
-from train import dataset
+from train import dataset, release
 from train.calibrate import Calibration, out_of_fold_figures
 from train.cli import app
 from train.compare import BASE, COLUMNS
@@ -234,3 +235,29 @@ def test_a_table_of_candidates_on_other_pictures_does_not_go_into_a_card(data: P
             "export", data, "--run", run, "--size", 32, "--compare", tmp_path / "compare.json", "--out", run / "m.onnx"
         )
     assert not (run / "m.onnx").exists()
+
+
+def test_what_a_file_holds_is_of_its_own_network_and_calibrated_on_stressed_pictures_too(
+    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, tuple[Any, ...]] = {}
+    answers: dict[str, Any] = {}
+
+    def note(name: str) -> None:
+        real = getattr(release, name)
+
+        def noting(*arguments: Any, **options: Any) -> Any:
+            given[name] = arguments
+            answers[name] = real(*arguments, **options)
+            return answers[name]
+
+        monkeypatch.setattr(release, name, noting)
+
+    for name in ("fit_calibration", "out_of_fold_figures", "judge", "fit_gate", "export"):
+        note(name)
+    train("export", data, "--run", run, "--size", 32)
+    assert set(given["fit_calibration"][0]) == {"plain", "stressed"}
+    flagged, unfamiliar = answers["judge"][0], given["out_of_fold_figures"][-1]
+    assert all(unfamiliar[kind] is flagged[kind] for kind in ("plain", "stressed"))
+    assert given["fit_gate"][0] is given["export"][1]
+    assert len(set(given["out_of_fold_figures"][3])) == len({each.group for each in dataset.read_samples(data)})

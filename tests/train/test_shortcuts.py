@@ -147,3 +147,17 @@ def test_sizes_of_files_are_those_of_pictures_as_they_are_displayed(tmp_path: Pa
     Image.new("L", (60, 50)).save(tmp_path / "2.jpg", exif=turned)
     samples = [replace(SAMPLES[1], path=tmp_path / name) for name in ("1.png", "2.jpg")]
     assert read_sizes(samples, None).tolist() == [[60, 50], [50, 60]]
+
+
+def test_intervals_of_what_sizes_give_away_are_of_the_patients_of_known_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[str]] = []
+
+    def noting(figure: object, groups: list[str]) -> metrics.Interval:
+        drawn.append(list(groups))
+        return metrics.Interval(0, 0, 0)
+
+    monkeypatch.setattr(metrics, "bootstrap", noting)
+    known = np.arange(len(SAMPLES)) >= 30
+    sizes = np.where(known[:, None], 100.0, np.nan) + np.arange(len(SAMPLES))[:, None] % [7, 5]
+    shortcuts(SAMPLES, noise(), sizes)
+    assert drawn[0] == [sample.group for sample, is_known in zip(SAMPLES, known, strict=True) if is_known]

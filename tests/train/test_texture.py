@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from train.texture import balance_texture, describe_texture
+from train.texture import balance_texture, describe_texture, find_soft
 
 RANDOM = np.random.default_rng(0)
 
@@ -63,3 +63,14 @@ def test_no_picture_outweighs_all_others_even_where_texture_tells_everything() -
     weights = balance_texture(pictures(strengths), ill)
     assert weights.max() < 30
     assert weights.min() > 0
+
+
+def test_soft_normal_pictures_are_those_whose_coarse_detail_is_as_weak_as_that_of_pneumonias() -> None:
+    random, number = np.random.default_rng(0), np.arange(60)
+    ill, odd = number < 30, number >= 45  # the odd: normal, of weak coarse and strong fine detail
+    fine = random.normal(0, 1, (60, 40, 40))
+    coarse = np.stack([gaussian_filter(random.normal(0, 1, (40, 40)), 2) for _ in number])
+    coarse /= coarse.std((1, 2), keepdims=True)
+    strengths = np.where(odd, 3, np.where(ill, 8, 30)), np.where(odd, 6, 2)
+    images = 120 + sum(each[:, None, None] * noise for each, noise in zip(strengths, (coarse, fine), strict=True))
+    assert np.array_equal(find_soft(images.clip(0, 255).astype(np.uint8), ill), odd)

@@ -1,0 +1,40 @@
+"""Files appear whole, and nothing that failed is left beside them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pneumoscan import atomic
+from pneumoscan.atomic import replace_with
+
+
+def test_what_two_write_at_once_is_whole_and_the_last_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, fsync = tmp_path / "a.png", os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(atomic.os, "fsync", fsync)
+        replace_with(target, b"theirs")
+        assert target.read_bytes() == b"theirs"
+        fsync(descriptor)
+
+    monkeypatch.setattr(atomic.os, "fsync", meanwhile)
+    replace_with(target, b"ours")
+    assert target.read_bytes() == b"ours"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_fails_is_told_by_the_name_of_the_target(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as told:
+        replace_with(tmp_path / "none" / "a.png", b"x")
+    assert (told.value.filename, told.value.filename2) == (str(tmp_path / "none" / "a.png"), None)
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(IsADirectoryError) as told:
+        replace_with(tmp_path / "a.png", b"x")
+    assert told.value.filename == str(tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    replace_with(tmp_path / ("a" * 255), b"x")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]
