@@ -244,6 +244,24 @@ def test_every_plot_is_seen_on_paper_in_the_light_theme(opened: Page) -> None:
     assert opened.run("return getComputedStyle(document.querySelector('.chart text')).fill") == "rgb(23, 27, 33)"
 
 
+def test_every_name_is_whole_on_paper(
+    page: Page, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    long = f"{'1.2.826.0.1.' * 15}png"
+    for name, brightness in ((long, 204), ("sound.png", 51)):
+        Image.new("L", (40, 30), brightness).save(name)
+    page.open(written(tmp_path, tiny_model, dict.fromkeys((long, "sound.png", "gone.png"), Label.NORMAL))[0])
+    is_whole = "const name = document.querySelector('.mistake .name'); return name.scrollHeight <= name.clientHeight"
+    assert not page.run(is_whole)
+    assert not page.one("details li").is_displayed()
+    page.prefer("light", medium="print")
+    page.until(lambda: page.one("details li").is_displayed())
+    assert "gone.png (NORMAL): not_found" in page.text("details li")
+    assert page.run(is_whole)
+    assert page.text(".mistake .name") == long
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_keeps_people_from_using_the_page(opened: Page, axe: str, theme: str) -> None:
     opened.prefer(theme)

@@ -284,6 +284,15 @@ class TestTheTheme:
         page.prefer("dark")
         page.until(lambda: len(page.names) < 100)
 
+    def test_cuts_no_note_on_paper(self, page: Page, tmp_path: Path) -> None:
+        page.open(written(tmp_path, [failed("a.gif", message="it is of no use to anybody " * 20)]))
+        is_whole = (
+            "const note = document.querySelector('.row .remark'); return note.scrollHeight <= note.clientHeight + 1"
+        )
+        assert not page.run(is_whole)
+        page.prefer("light", medium="print")
+        assert page.run(is_whole)
+
     def test_tells_on_paper_that_there_are_more_rows(self, page: Page, tmp_path: Path) -> None:
         page.open(written(tmp_path, (scored(f"{i}.jpeg", i / 2000) for i in range(1500))))
         page.prefer("light", medium="print")

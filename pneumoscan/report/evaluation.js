@@ -134,7 +134,9 @@
   const { open, move } = largeView({ place: () => active, count: () => mistakes.length, go, show, hasHeat });
   mistakes.forEach((mistake, place) => mistake.addEventListener("click", () => open(place)));
 
-  addEventListener("beforeprint", () => all("details").forEach((each) => { each.open = true; })); // paper unfolds nothing
+  const unfold = () => all("details").forEach((each) => { each.open = true; }); // which nobody can on paper
+  addEventListener("beforeprint", unfold);
+  matchMedia("print").addEventListener("change", unfold);
 
   const STEPS = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 };
   document.addEventListener("keydown", (event) => {

@@ -29,9 +29,9 @@ from train.network import Network, predict_logits
 from train.quantise import quantised
 from train.settings import Settings
 
-CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61, (0.5, 0.7))
+CALIBRATION = Calibration(0.7, (0.0, -0.4, 0.3), 0.61239, (0.51239, 0.70001))
 FIGURES = {"plain_auc": Interval(0.99, 0.98, 0.995)}
-LIMITS = Limits(rejected=50.0, unfamiliar=1.5)
+LIMITS = Limits(rejected=50.00001, unfamiliar=1.50001)
 
 SAMPLES = [dataset.Sample(Path(f"{k}.png"), k % 3, f"patient{k}") for k in range(6)]
 
@@ -87,7 +87,7 @@ def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, ima
     path, card, _ = exported
     model = Model(path, "cpu")
     assert model.card.to_json() == card.to_json()
-    assert (card.threshold, card.review_band, card.input_size) == (0.61, (0.5, 0.7), 64)
+    assert (card.threshold, card.review_band, card.input_size) == (0.6123, (0.5123, 0.7001), 64)  # none is narrower
     assert card.licence == (
         "Apache-2.0. Network: EfficientNet-Lite0 from ImageNet weights, Apache-2.0. Training data: Drawn."
     )
@@ -137,7 +137,7 @@ def test_the_calibration_is_inside_the_file(exported: Exported, images: np.ndarr
 
 def test_the_gate_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
     path, card, network = exported
-    assert (card.outlier_threshold, card.unfamiliar_threshold) == (50, 1.5)
+    assert (card.outlier_threshold, card.unfamiliar_threshold) == (50.0001, 1.5001)  # no more than said lie above
     scores = Model(path, "cpu").predict(images).outlier_scores
     read = reader(reading_graph(network, 64))
     gate = fit_gate(read, images)
@@ -237,10 +237,10 @@ def test_the_card_tells_figures_data_and_limits(
         "not a medical device",
         "normal, 40 bacterial, 40 viral). Drawn.",
         "Network: the first 9 blocks of EfficientNet-Lite0 from ImageNet weights, all layers fine-tuned",
-        "Threshold **0.61**",
-        "Review band **0.5 to 0.7**",
-        "Above **50.0** a picture is rejected",
-        "Above **1.5** it is scored",
+        "Threshold **0.6123**",
+        "Review band **0.5123 to 0.7001**",
+        "Above **50.0001** a picture is rejected",
+        "Above **1.5001** it is scored",
         "| mildly changed | 0.010 (0.000 to 0.020) | 0.010 (0.000 to 0.020) |",
         "| upside down | 0.990 (0.980 to 1.000) |  |",
     ):
