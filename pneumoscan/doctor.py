@@ -211,14 +211,15 @@ def _cuda(trial: Trial, used: bool) -> Answer:
         gpus = find_gpus()
     except OSError as error:
         driver = str(error)
-    found = list_gpus(gpus) or driver or "no NVIDIA GPU found"
+    found = list_gpus(gpus) or driver
+    named = f"{found}: " if found else ""
     if not trial.refused:
         state, message, details = _device(trial, used)
-        return state, f"{found}: {message}", details | {"gpus": gpus}
+        return state, f"{named}{message}", details | {"gpus": gpus}
     provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
     missing = missing_library() if provider and gpus else None
     details = {"runs": False, "gpus": gpus, "driver_error": driver, "provider": provider, "missing_library": missing}
-    message = f"{found}: {trial.error}" + (f" ({missing})" if missing else "")
+    message = f"{named}{trial.error}" + (f" ({missing})" if missing else "")
     if not used and not gpus and not driver:
         return State.OK, message, details
     advice = "install what is missing" if missing else "see what nvidia-smi says"
