@@ -252,7 +252,7 @@ class TestWhatIsScanned:
 
         def told(*options: str) -> list[str]:
             lines = predict("in", *options, cwd=tmp_path).stderr.splitlines()
-            return [line for line in lines if "assed over" in line]
+            return [line for line in lines if line.startswith("Skipped")]
 
         links = "1 link to folders (see --follow-links)"
         assert told() == [f"Skipped: 1 file with other names (see --include), {links}."]
@@ -350,13 +350,13 @@ class TestExitCode:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ([], "name images or directories"),
+            ([], "name pictures or directories"),
             ([""], "a path is empty"),
             (["x", "--threshold", "2"], "2.0 is not in the range"),
             (["x", "--batch-size", "0"], "0 is not in the range"),
             (["x", "--workers", "0"], "0 is not in the range"),
             (["x", "--device", "tpu"], "'tpu' is not a device: name auto, cpu, cuda"),
-            (["x", "--device", "cuda:0,0"], "'cuda:0,0' is no device"),
+            (["x", "--device", "cuda:0,0"], "'cuda:0,0' is not a device"),
             (["x", "-f", "xml"], "'xml' is not one of"),
             (["x", "-o", "o.xml"], "name the file .csv, .json, .jsonl or .parquet, or add --format"),
             (["x", "-o", "no/o.csv"], "there is no directory no"),

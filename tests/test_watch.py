@@ -282,13 +282,13 @@ class TestAWatch:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["gone", "-o", "o.jsonl"], "gone is no directory"),
+            (["gone", "-o", "o.jsonl"], "gone is not a directory"),
             ([".", "-o", "o.csv"], "only .jsonl can grow"),
             ([".", "-o", "no/o.jsonl"], "there is no directory no"),
             ([".", "-o", "o.jsonl", "--settle", "nan"], "nan is no finite number"),
             ([".", "-o", "o.jsonl", "--poll", "inf"], "inf is no finite number"),
             ([".", "-o", "old.jsonl"], "Invalid value for -o: old.jsonl cannot be resumed: line 1"),
-            ([".", "-o", "pipe.jsonl"], "Invalid value for -o: pipe.jsonl is no regular file"),
+            ([".", "-o", "pipe.jsonl"], "Invalid value for -o: pipe.jsonl is not a regular file"),
             (["."], "Missing option '--output'"),
         ],
     )
