@@ -74,8 +74,7 @@ def replace_with(target: Path, data: bytes) -> None:
         with replacing(target, growing, like=target) as file:
             file.write(data)
     except OSError as error:
-        error.filename, error.filename2 = os.fspath(target), None  # else it would be where it grew
-        raise
+        raise OSError(error.errno, error.strerror, os.fspath(target)) from error  # and not where it grew
     sync(target.parent)
 
 

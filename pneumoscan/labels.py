@@ -4,10 +4,12 @@ import csv
 import os
 import re
 import textwrap
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import TextIOWrapper
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -119,25 +121,29 @@ def _part(found: Iterable[tuple[str, Labelled | None]]) -> tuple[list[Labelled],
     return labelled, unlabelled
 
 
-def _read_folder(source: str, others: OtherFiles) -> Iterator[tuple[str, Labelled | None]]:
+def _read_folder(source: str, others: OtherFiles) -> list[tuple[str, Labelled | None]]:
+    """Each picture once, by its own path if a link led to it before."""
     from pneumoscan import png
 
     spelt: dict[str, str] = {}
-    known: set[tuple[str, str, Label | None]] = set()
-    real = cache(os.path.realpath)
+    real, top = cache(os.path.realpath), os.path.realpath(source)
+    found: list[tuple[str, Labelled | None]] = []
+    at: dict[tuple[str, Label | None], int] = {}  # under two labels a picture is a contradiction, and stays
     for path in find_files([source], Selection(follow_links=True), passed_over=others.add):
         if path.lower().endswith(".png") and png.basis_of(path) is not None:
             others.drawings += 1
             continue
         labelled = _from_place(path, source, spelt)
         folder, name = os.path.split(path)
-        label = None if labelled is None else labelled.label
-        place = (real(folder), name, label)  # under two labels it is a contradiction, and stays
-        if place in known:
-            others.repeated += 1
+        place = os.path.realpath(path) if os.path.islink(path) else os.path.join(real(folder), name)
+        known = at.setdefault((place, None if labelled is None else labelled.label), len(found))
+        if known == len(found):
+            found.append((path, labelled))
             continue
-        known.add(place)
-        yield path, labelled
+        others.repeated += 1
+        if place == os.path.join(top, os.path.relpath(path, source)):  # no link led here
+            found[known] = path, labelled
+    return found
 
 
 def _from_place(path: str, source: str, spelt: dict[str, str]) -> Labelled | None:
@@ -157,10 +163,9 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
     found: list[tuple[str, Labelled | None]] = []
     wrong: list[str] = []
     first: dict[str, int] = {}
-    with open(source, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        if file.read(2) in ("\udcff\udcfe", "\udcfe\udcff"):
+    with open(source, "rb") as data, TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as file:
+        if data.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
             raise LabelError(f"{source} is in UTF-16: save it as UTF-8")
-        file.seek(0)
         rows = csv.DictReader(file, restval="", strict=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         _check_header(rows.fieldnames, source)

@@ -193,7 +193,9 @@ def interval_of(value: float, draws: FloatArray, *, by_chance: float | None = No
 
     That of percentiles, unless chance alone makes the figure larger, and so resamples once more, as it does with
     errors. Of these, one that chance may have made of nothing has an interval that begins at 0; a larger one has the
-    basic bootstrap interval (both in Efron and Tibshirani, 1993).
+    basic bootstrap interval (both in Efron and Tibshirani, 1993). In simulations, such intervals of the calibration
+    error held it in 95 to 99 % of the data sets where scores were calibrated, in 73 to 97 % where they were not; most
+    others lay above it.
 
     Args:
         value: of the cases themselves.

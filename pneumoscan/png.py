@@ -40,6 +40,8 @@ def is_own(info: Mapping[Any, Any]) -> bool:
 
 def basis_of(path: str | os.PathLike[str]) -> str | None:
     """What a drawing was drawn from, as `own` was told; None where there is none of this program's."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return None
     try:
         with Image.open(path) as image:
             return str(image.info.get(_BASIS, "")) if is_own(image.info) else None

@@ -27,7 +27,7 @@ def test_what_two_write_at_once_is_whole_and_the_last_stays(tmp_path: Path, monk
 def test_what_fails_is_told_by_the_name_of_the_target(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as told:
         replace_with(tmp_path / "none" / "a.png", b"x")
-    assert (told.value.filename, told.value.filename2) == (str(tmp_path / "none" / "a.png"), None)
+    assert str(told.value) == f"[Errno 2] No such file or directory: '{tmp_path / 'none' / 'a.png'}'"
     (tmp_path / "a.png").mkdir()
     with pytest.raises(IsADirectoryError) as told:
         replace_with(tmp_path / "a.png", b"x")

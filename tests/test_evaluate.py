@@ -367,10 +367,21 @@ class TestPlots:
         assert all(f"plots/{name}" in stderr for name in names)
         assert evaluate(*arguments, "--quiet")[2] == ""
 
-    def test_that_cannot_have_a_folder_are_wrong_usage(self, place: Path) -> None:
-        code, stdout, stderr = evaluate("labels.csv", "--predictions", "out.jsonl", "--plots", "none/plots")
+    @pytest.mark.parametrize(
+        ("folder", "reason"),
+        [
+            ("none/plots", "No such file or directory"),
+            ("labels.csv", "Not a directory"),
+            ("dangling", "No such file or directory"),
+            ("x" * 300, "File name too long"),
+        ],
+    )
+    def test_that_cannot_have_a_folder_are_wrong_usage(self, place: Path, folder: str, reason: str) -> None:
+        (place / "dangling").symlink_to("nowhere")
+        code, stdout, stderr = evaluate("labels.csv", "--predictions", "out.jsonl", "--plots", folder)
         assert (code, stdout) == (Exit.USAGE, "")
-        assert "none/plots: there is no directory none" in stderr
+        assert "cannot write to the folder" in stderr
+        assert reason in " ".join(stderr.replace("│", " ").split())
 
     def test_leave_no_folder_where_there_is_nothing_to_evaluate(self, place: Path) -> None:
         (place / "none.csv").write_text("path,label\n")

@@ -260,6 +260,8 @@ def test_every_name_is_whole_on_paper(
     assert "gone.png (NORMAL): not_found" in page.text("details li")
     assert page.run(is_whole)
     assert page.text(".mistake .name") == long
+    page.prefer("light")
+    page.until(lambda: not page.one("details li").is_displayed())
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,5 +1,6 @@
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,22 @@ class TestFolders:
         ]
         assert unlabelled == [str(tmp_path / "again" / "a.jpg")]
         assert str(others) == "1 to which a link leads once more"
+
+    def test_count_a_picture_by_its_own_path_whatever_comes_first(self, tmp_path: Path) -> None:
+        folder(tmp_path, "train/NORMAL/b.jpg")
+        (tmp_path / "all").symlink_to("train", target_is_directory=True)
+        (tmp_path / "train" / "NORMAL" / "a.jpg").symlink_to("b.jpg")
+        others = OtherFiles()
+        ((each,), _) = read_labels(os.path.relpath(tmp_path), others)
+        assert each.path == os.path.relpath(tmp_path / "train" / "NORMAL" / "b.jpg")
+        assert str(others) == "3 to which a link leads once more"
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+    def test_may_hold_a_pipe_which_nobody_waits_for(self, tmp_path: Path) -> None:
+        folder(tmp_path, "NORMAL/a.jpg")
+        os.mkfifo(tmp_path / "NORMAL" / "b.png")
+        found, _ = read_labels(tmp_path)
+        assert [os.path.basename(each.path) for each in found] == ["a.jpg", "b.png"]
 
     def test_leave_out_what_this_program_has_drawn(self, tmp_path: Path) -> None:
         folder(tmp_path, "NORMAL/a.png", "heat/PNEUMONIA/b.png", "NORMAL/notes.txt")
@@ -135,6 +152,15 @@ class TestCsv:
             ],
             [],
         )
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+    def test_may_come_through_a_pipe(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "labels")
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit((tmp_path / "labels").write_text, "path,label\na.jpg,normal\n")
+            ((each,), _) = read_labels(tmp_path / "labels")
+            writing.result(timeout=60)
+        assert each.path == f"{tmp_path}/a.jpg"
 
     def test_may_leave_a_label_empty(self, tmp_path: Path) -> None:
         found, unlabelled = read_labels(table(tmp_path, "path,label\na.jpg,\nb.jpg,normal\n"))

@@ -106,7 +106,7 @@ error is over 15 equal bins of the probability of pneumonia; chance makes it lar
 |---|---|---|
 {rows}
 
-Share of pneumonias among pictures of like probability; where that is calibrated, the two agree:
+Share of pneumonias among pictures of like probability; where that is calibrated, share and probability agree:
 
 | probability | plain | stressed |
 |---|---|---|

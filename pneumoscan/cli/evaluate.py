@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pneumoscan import models
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, need_place, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_folder, need_new_folder, say
 from pneumoscan.cli.options import (
     ENGINE,
     RESULTS,
@@ -175,7 +175,7 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
         if report is not None:
             check_page(report, "--report")
         if plots is not None:
-            need_place(plots if plots.exists() else plots.parent, "--plots", plots)
+            need_new_folder(plots, "--plots")
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
 

@@ -59,6 +59,23 @@ def need_place(folder: str | os.PathLike[str], option: str, of: object) -> None:
         misuse(f"{of} cannot be written: {os.strerror(errno.EACCES)}", option)
 
 
+def need_new_folder(folder: Path, option: str) -> None:
+    """Exits with `USAGE`, naming the option, unless a folder is there and may be written to, or can be made."""
+    try:
+        place = folder
+        try:
+            os.lstat(folder)
+        except FileNotFoundError:
+            place = folder.absolute().parent
+        if not place.is_dir():
+            number = errno.ENOTDIR if place.exists() else errno.ENOENT
+            raise OSError(number, os.strerror(number))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        misuse(f"cannot write to the folder {folder}: {error.strerror}", option)
+
+
 def need_target(file: Path, option: str) -> None:
     """Exits with `USAGE`, naming the option, unless a regular file can be made there, or replaced."""
     need_place(file.parent, option, file)

@@ -1,6 +1,5 @@
 """A folder of overlays that mirrors the inputs of a scan: where each goes, and drawing them beside the scan."""
 
-import errno
 import hashlib
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import complain, misuse
+from pneumoscan.cli.exits import complain, misuse, need_new_folder
 from pneumoscan.ledger import Settings
 from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, timestamp
@@ -88,15 +87,7 @@ class Heatmaps:
         """
         self.written = self.failed = self.left_out = 0
         self._folder, self._which = folder, which
-        try:
-            place = folder if os.path.lexists(folder) else folder.absolute().parent
-            if not place.is_dir():
-                number = errno.ENOTDIR if place.exists() else errno.ENOENT
-                raise OSError(number, os.strerror(number))
-            if not os.access(place, os.W_OK | os.X_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        except OSError as error:
-            misuse(f"cannot write to the folder {folder}: {error.strerror}", "--heatmaps")
+        need_new_folder(folder, "--heatmaps")
         self._root = os.path.realpath(folder)
         for path in inputs:
             if self.holds(path):

@@ -134,9 +134,16 @@
   const { open, move } = largeView({ place: () => active, count: () => mistakes.length, go, show, hasHeat });
   mistakes.forEach((mistake, place) => mistake.addEventListener("click", () => open(place)));
 
-  const unfold = () => all("details").forEach((each) => { each.open = true; }); // which nobody can on paper
-  addEventListener("beforeprint", unfold);
-  matchMedia("print").addEventListener("change", unfold);
+  // On paper nobody can open what is closed.
+  const closed = new Set();
+  function unfold(isPrinting) {
+    if (isPrinting) all("details:not([open])").forEach((each) => closed.add(each));
+    for (const each of closed) each.open = isPrinting;
+    if (!isPrinting) closed.clear();
+  }
+  addEventListener("beforeprint", () => unfold(true));
+  addEventListener("afterprint", () => unfold(false));
+  matchMedia("print").addEventListener("change", (event) => unfold(event.matches));
 
   const STEPS = { j: 1, ArrowRight: 1, k: -1, ArrowLeft: -1 };
   document.addEventListener("keydown", (event) => {
