@@ -76,20 +76,20 @@ def test_a_file_that_grows_needs_no_folder_that_may_be_written_to(
 
 
 @pytest.mark.parametrize(
-    ("command", "place"),
+    ("command", "told"),
     [
-        (["bench", "--json", "m.json"], "m.json"),
-        (["bench", "--plot", "m.png"], "m.png"),
-        (["explain", "a.png"], "a.png.explain.png"),
-        (["explain", "a.png", "-o", "b.png"], "b.png"),
-        (["evaluate", "a.csv", "--plots", "plots"], "plots"),
-        (["report", "a.jsonl", "-o", "p.html"], "p.html"),
+        (["bench", "--json", "m.json"], "m.json cannot be written"),
+        (["bench", "--plot", "m.png"], "m.png cannot be written"),
+        (["explain", "a.png"], "a.png.explain.png cannot be written"),
+        (["explain", "a.png", "-o", "b.png"], "b.png cannot be written"),
+        (["evaluate", "a.csv", "--plots", "plots"], "cannot write to the folder plots"),
+        (["report", "a.jsonl", "-o", "p.html"], "p.html cannot be written"),
     ],
 )
 def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], told: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # chmod stops no root
     ran = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
-    assert (ran.exit_code, f"{place} cannot be written: Permission denied" in ran.stderr) == (exits.Exit.USAGE, True)
+    assert (ran.exit_code, f"{told}: Permission denied" in ran.stderr) == (exits.Exit.USAGE, True)
