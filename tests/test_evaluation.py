@@ -162,6 +162,17 @@ class TestWhateverTheThreshold:
         )
         assert figure.value is not None
 
+    def test_resamples_without_a_subtype_count_for_the_figure_of_subtypes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those of the others, which stand first, do not."""
+        found = cases(*[("n", 0.1)] * 40, *[("b", 0.9), ("v", 0.8)] * 20)
+        without_viral = np.where(found.viral, 0, 1)
+        monkeypatch.setattr(metrics, "resamples", lambda groups, rounds: [without_viral] * rounds)
+        figures = evaluate(found, rounds=20).figures
+        assert figures["subtype_auc"].reason == TOO_FEW
+        assert figures["roc_auc"].reason != TOO_FEW
+
     def test_the_calibration_error_that_chance_alone_makes_is_within_its_interval(self) -> None:
         """Scores are right to the last: an interval of percentiles would lie above the error of 0."""
         random = np.random.default_rng(0)

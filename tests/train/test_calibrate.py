@@ -187,6 +187,19 @@ class TestFigures:
         figures = self.figures(np.eye(3)[targets] * 1e6, targets)
         assert figures["plain_ill_of_0.9"][0] == 1
 
+    def test_have_an_interval_of_the_calibration_error_that_knows_chance(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def noting(figure: object, groups: np.ndarray, by_chance: float = -1) -> metrics.Interval:
+            return metrics.Interval(by_chance, 0, 0)
+
+        monkeypatch.setattr(metrics, "bootstrap", noting)
+        monkeypatch.setattr(metrics, "calibration_error_by_chance", lambda scores, groups: len(set(groups)) / 1000)
+        targets = np.arange(300) % 3
+        figures = self.figures(np.eye(3)[targets] * 5, targets)
+        assert {name for name, figure in figures.items() if figure[0] == 0.3} == {
+            "plain_calibration_error",
+            "stressed_calibration_error",
+        }
+
     def test_have_the_specificity_at_a_sensitivity_of_90_percent(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def value(figure: Callable[[np.ndarray], float], groups: np.ndarray, **_: object) -> metrics.Interval:
             return metrics.Interval(figure(np.arange(len(groups))), 0, 0)
