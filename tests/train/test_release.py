@@ -16,12 +16,11 @@ from typer.testing import CliRunner
 from pneumoscan import metrics
 from pneumoscan.model import Model
 from train import dataset, release
-from train.calibrate import Calibration, out_of_fold_figures
+from train.calibrate import Calibration
 from train.cli import app
 from train.compare import BASE, COLUMNS
 from train.dataset import SOME_PNEUMONIA, Sample
 from train.errors import AuditError, ExportError, FitError
-from train.gate import fit_limits
 from train.network import Network
 from train.release import KERMANY, KERMANY_COUNTS, find_weaknesses, source_of
 from train.settings import Settings, identify
@@ -136,28 +135,36 @@ def test_a_model_of_pneumonias_of_unknown_kind_names_no_subtype(data: Path, tmp_
     assert "A subtype is named where" not in text
 
 
-def test_a_file_has_the_calibration_that_was_aligned_and_limits_of_all_kinds(
+def test_a_file_holds_what_was_found_of_its_own_network_on_plain_and_stressed_pictures_and_aligned(
     data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = {}
+    given: dict[str, tuple[Any, ...]] = {}
+    answers: dict[str, Any] = {}
 
-    def noting(name: str, real: Callable[..., object]) -> None:
-        def call(*arguments: object) -> object:
+    def note(name: str) -> None:
+        real = getattr(release, name)
+
+        def noting(*arguments: Any, **options: Any) -> Any:
             given[name] = arguments
-            return real(*arguments)
+            answers[name] = real(*arguments, **options)
+            return answers[name]
 
-        monkeypatch.setattr(f"train.release.{name}", call)
+        monkeypatch.setattr(release, name, noting)
 
-    noting("fit_limits", fit_limits)
-    noting("out_of_fold_figures", out_of_fold_figures)
-    monkeypatch.setattr(
-        "train.release.align_shipped", lambda *_: Calibration(1.0, (0.0, 0.0, 0.0), 0.25, (0.125, 0.75))
-    )
+    for name in ("fit_calibration", "out_of_fold_figures", "judge", "fit_limits", "fit_gate", "export"):
+        note(name)
+    aligned = Calibration(1.0, (0.0, 0.0, 0.0), 0.25, (0.125, 0.75))
+    monkeypatch.setattr(release, "align_shipped", lambda *_: aligned)
     train("export", data, "--run", run, "--size", 32)
     card = Model(run / "model.onnx", "cpu").card
     assert (card.threshold, *card.review_band) == (0.25, 0.125, 0.75)
+    assert set(given["fit_calibration"][0]) == {"plain", "stressed"}
     assert set(given["fit_limits"][0]) == {"plain", "stressed", "mild"}
-    assert set(given["out_of_fold_figures"][-1]) == {"plain", "stressed"}
+    assert given["fit_gate"][0] is given["export"][1]
+    *_, patients, unfamiliar = given["out_of_fold_figures"]
+    assert set(unfamiliar) == {"plain", "stressed"}
+    assert all(unfamiliar[kind] is answers["judge"][0][kind] for kind in unfamiliar)
+    assert len(set(patients)) == len({each.group for each in dataset.read_samples(data)})
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "CARD.md"])
@@ -235,29 +242,3 @@ def test_a_table_of_candidates_on_other_pictures_does_not_go_into_a_card(data: P
             "export", data, "--run", run, "--size", 32, "--compare", tmp_path / "compare.json", "--out", run / "m.onnx"
         )
     assert not (run / "m.onnx").exists()
-
-
-def test_what_a_file_holds_is_of_its_own_network_and_calibrated_on_stressed_pictures_too(
-    data: Path, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, tuple[Any, ...]] = {}
-    answers: dict[str, Any] = {}
-
-    def note(name: str) -> None:
-        real = getattr(release, name)
-
-        def noting(*arguments: Any, **options: Any) -> Any:
-            given[name] = arguments
-            answers[name] = real(*arguments, **options)
-            return answers[name]
-
-        monkeypatch.setattr(release, name, noting)
-
-    for name in ("fit_calibration", "out_of_fold_figures", "judge", "fit_gate", "export"):
-        note(name)
-    train("export", data, "--run", run, "--size", 32)
-    assert set(given["fit_calibration"][0]) == {"plain", "stressed"}
-    flagged, unfamiliar = answers["judge"][0], given["out_of_fold_figures"][-1]
-    assert all(unfamiliar[kind] is flagged[kind] for kind in ("plain", "stressed"))
-    assert given["fit_gate"][0] is given["export"][1]
-    assert len(set(given["out_of_fold_figures"][3])) == len({each.group for each in dataset.read_samples(data)})
