@@ -130,6 +130,7 @@ def check_identity(saved: dict[str, Any], identity: dict[str, Any], path: Path, 
     if others:
         told = ", ".join(f"{key}: {had.get(key)!r} instead of {wanted.get(key)!r}" for key in others)
         raise FitError(f"{path} was made with other settings ({told}): choose another {option}, or the former settings")
+    saved = {"held_out": identity.get("held_out")} | saved
     for key, told in _OTHERS.items():
-        if saved.get(key) != identity.get(key) and not (key == "held_out" and key not in saved):
+        if saved.get(key) != identity.get(key):
             raise FitError(f"{path} {told.format(option=option)}")
