@@ -1,6 +1,5 @@
 """Checkpoints and weights as files: written whole or not at all, and told in words where they cannot be read."""
 
-import pickle
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,11 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
         FitError: it cannot be read, or was damaged since.
     """
     try:
-        saved: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        data = BytesIO(path.read_bytes())
     except OSError as error:
         raise FitError(f"cannot read {path}: {error.strerror}") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    try:
+        saved: dict[str, Any] = torch.load(data, map_location=device, weights_only=True)
+    except Exception as error:  # what is damaged raises nearly anything
         raise FitError(f"{path} is damaged: delete it, and fit with --resume makes it again") from error
     return saved
