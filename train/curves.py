@@ -1,6 +1,7 @@
 """Training curves as a picture: loss, AUC and learning rate of every network of a fit, from its TensorBoard logs."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,8 @@ def read_curves(folder: Path) -> dict[str, NDArray[np.float64]]:
     return curves
 
 
-def draw_curves(run: Path, parts: Iterable[str], path: Path) -> None:
-    """Draws the curves of the networks `parts` of the fit in `run` into the picture `path`, whose suffix is its format.
+def draw_curves(run: Path, parts: Iterable[str]) -> bytes:
+    """A PNG of the curves of the networks `parts` of the fit in `run`.
 
     Raises:
         FitError: a network without logs.
@@ -63,4 +64,6 @@ def draw_curves(run: Path, parts: Iterable[str], path: Path) -> None:
         panels[name].grid(alpha=0.3)
         panels[name].spines[["top", "right"]].set_visible(False)
     panels["loss/train"].legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
+    return picture.getvalue()

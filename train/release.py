@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscan.atomic import replace_with
 from pneumoscan.card import CLASSES, Card
 from pneumoscan.formats import printable
 from pneumoscan.metrics import Interval
@@ -87,6 +88,7 @@ def release(
     fit = open_fit(run, samples, pixels, size, int8=int8)
     section = report.to_markdown(audit, fit.read_identity) if audit else ""
     candidates = compare.to_section(comparison, str(fit.identity["data"])) if comparison else ""
+    curves = draw_curves(run, parts(fit.settings.folds))
     logits, sound, altered = out_of_fold(fit)
     unfamiliar, gate_figures = judge(sound, altered, fit.folds)
     figures = out_of_fold_figures(
@@ -96,10 +98,7 @@ def release(
     calibration = align_shipped(of_folds, fit)
     some = np.linspace(0, len(samples) - 1, COMPARED).astype(int)
     read = fit.reader("all")
-    drawn = out.with_name(".curves.partial.png")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draw_curves(run, parts(fit.settings.folds), drawn)  # before the model, for a part may lack its logs
         card = export(
             fit.network("all"),
             read,
@@ -117,7 +116,7 @@ def release(
             source=source,
             licence=licence,
         )
-        drawn.replace(out.with_name("curves.png"))
+        replace_with(out.with_name("curves.png"), curves)
         write_card(
             card,
             fit.settings,
@@ -129,11 +128,29 @@ def release(
             candidates=candidates,
         )
     except OSError as error:
-        raise ExportError(f"cannot write {error.filename or out}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            drawn.unlink()
+        raise _unwritable(error, out) from error
     return card, calibration
+
+
+def need_place(out: Path) -> None:
+    """Makes the folder of a model file, and sees to it that the file, its card and its curves could be written there.
+
+    Raises:
+        ExportError: they could not.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(error, out.parent) from error
+    for name in (out.name, "CARD.md", "curves.png"):
+        if (place := out.with_name(name)).is_dir():
+            raise ExportError(f"{place} is a folder; name another file with --out, or remove it")
+
+
+def _unwritable(error: OSError, place: Path) -> ExportError:
+    return ExportError(f"cannot write {error.filename or place}: {error.strerror or error}")
 
 
 def find_weaknesses(figures: Mapping[str, tuple[float, float, float]]) -> list[str]:

@@ -38,21 +38,22 @@ def data(make_dataset: Callable[[int], Path]) -> Path:
 
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> Path:
-    return fit_at_random(data, tmp_path / "run")
+    return fit_at_random(data, tmp_path / "run", spread=100)
 
 
-def fit_at_random(data: Path, run: Path) -> Path:
-    """A fit of two folds with random weights."""
+def fit_at_random(data: Path, run: Path, spread: float = 1) -> Path:
+    """A fit of two folds with random weights, and logits spread so many times as wide."""
     samples = dataset.read_samples(data)
     pixels = dataset.load_pixels(samples, dataset.SOURCE_SIZE)
     samples = dataset.merge_groups(samples, dataset.find_duplicates(pixels))
-    settings = Settings(size=32, folds=2, network="compact")
+    settings = Settings(size=32, folds=2, network="lite0-3")
     identity = identify(samples, pixels, settings, dataset.assign_folds(samples, 2, 0))
     torch.manual_seed(0)
     for part in ("fold0", "fold1", "all"):
         with SummaryWriter(str(run / part)) as log:
             log.add_scalar("loss/train", 1.0, 0)
-        weights = Network(32, pretrained=False, network="compact").state_dict()
+        weights = Network(32, pretrained=False, network="lite0-3").state_dict()
+        weights["backbone._fc.weight"] *= spread
         torch.save({"weights": weights, **identity}, run / part / "weights.pt")
     return run
 
@@ -104,7 +105,7 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     float32 = run / "model.onnx"
     told = CliRunner().invoke(app, [*map(str, ("export", data, "--run", run, "--size", 32))]).stderr
     assert "train: the model is of little use: its plain AUC of " in told
-    assert Model(float32, "cpu").card.name == "compact"
+    assert Model(float32, "cpu").card.name == "lite0-3"
     assert Model(float32, "cpu").card.licence.startswith("Apache-2.0. Network: ")
     assert not any(each.data_type == onnx.TensorProto.INT8 for each in onnx.load(float32).graph.initializer)
     assert out.stat().st_size < 0.7 * float32.stat().st_size
@@ -167,17 +168,18 @@ def test_a_file_holds_what_was_found_of_its_own_network_on_plain_and_stressed_pi
     assert len(set(patients)) == len({each.group for each in dataset.read_samples(data)})
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "CARD.md"])
-def test_what_cannot_be_written_is_told(data: Path, run: Path, name: str) -> None:
-    (run / "new" / name).mkdir(parents=True)
-    with pytest.raises(ExportError, match=r"is a folder; name a file|cannot write .*CARD.md"):
-        train("export", data, "--run", run, "--size", 32, "--out", run / "new" / "model.onnx")
+@pytest.mark.parametrize("name", ["model.onnx", "CARD.md", "curves.png"])
+def test_a_folder_in_place_of_a_file_is_told_before_any_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "new" / name).mkdir(parents=True)
+    with pytest.raises(ExportError, match=f"{tmp_path}/new/{name} is a folder; name another file with --out"):
+        train("export", tmp_path / "no data", "--out", tmp_path / "new" / "model.onnx")
 
 
-def test_a_place_that_is_no_folder_is_told(data: Path, run: Path) -> None:
-    (run / "file").touch()
-    with pytest.raises(ExportError, match=f"cannot write {run / 'file'}: File exists"):
-        train("export", data, "--run", run, "--size", 32, "--out", run / "file" / "model.onnx")
+def test_a_place_where_nothing_can_be_written_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place, why in ((tmp_path / "file", "File exists"), (Path("/proc"), "")):
+        with pytest.raises(ExportError, match=f"^cannot write {place}.*: {why}"):
+            train("export", tmp_path / "no data", "--out", place / "model.onnx")
 
 
 def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data: Path, run: Path) -> None:
@@ -186,11 +188,6 @@ def test_an_audit_in_float32_does_not_go_into_the_card_of_a_file_in_8_bits(data:
     with pytest.raises(AuditError, match="run train audit with the same --size and --int8"):
         train("export", data, "--run", run, "--size", 32, "--int8", "--audit", audit, "--out", out)
     assert not out.exists()
-
-
-def test_a_folder_in_place_of_the_model_file_is_told_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=rf"{tmp_path} is a folder; name a file, such as {tmp_path}/model\.onnx"):
-        train("export", tmp_path / "no data", "--out", tmp_path)
 
 
 def test_a_model_is_left_with_its_card_where_curves_cannot_be_drawn(data: Path, run: Path, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import typer
 from pneumoscan.metrics import Interval
 from train.cli.data import training_data, warn
 from train.cli.options import Data, Run, ScanSize
-from train.errors import ExportError
 from train.settings import SCAN_SIZE, WEIGHTS_LICENCE
 
 
@@ -41,11 +40,10 @@ def export(
     ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
-    from train.release import find_weaknesses, release, source_of
+    from train.release import find_weaknesses, need_place, release, source_of
 
     out = out or run / "model.onnx"
-    if out.is_dir():
-        raise ExportError(f"--out {out} is a folder; name a file, such as {out / 'model.onnx'}")
+    need_place(out)
     samples, pixels = training_data(data)
     card, calibration = release(
         samples,
