@@ -18,7 +18,7 @@ from pneumoscan.formats import Format
 Flat = Callable[[str, int], Path]
 Start = Callable[..., ForkServerProcess]
 
-KILLS = 100
+KILLS = 50
 """For each format."""
 
 pytestmark = pytest.mark.skipif("forkserver" not in multiprocessing.get_all_start_methods(), reason="needs fork")

@@ -1,6 +1,7 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,3 +32,38 @@ def make_dataset(tmp_path: Path) -> Callable[[int], Path]:
         return tmp_path / "chest_xray"
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_network() -> Iterator[None]:
+    """The network `lite0-3`, which is fitted and exported in a third of the time that `compact` takes."""
+    from train.settings import NETWORKS
+
+    NETWORKS["lite0-3"] = 3
+    yield
+    del NETWORKS["lite0-3"]
+
+
+GRAPHS: dict[tuple[bytes, ...], bytes] = {}
+
+
+@pytest.fixture(autouse=True)
+def graphs_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs by which fits are read are made once for all tests: for each, PyTorch takes seconds."""
+    import onnx
+
+    from train import fitted
+    from train.graph import reading_graph
+
+    def once(network: Any, size: int) -> onnx.ModelProto:
+        weights = network.state_dict()
+        key = (
+            str(size).encode(),
+            *(name.encode() for name in weights),
+            *(each.numpy().tobytes() for each in weights.values()),
+        )
+        if key not in GRAPHS:
+            GRAPHS[key] = reading_graph(network, size).SerializeToString()
+        return onnx.load_from_string(GRAPHS[key])
+
+    monkeypatch.setattr(fitted, "reading_graph", once)

@@ -180,13 +180,13 @@ RealFit = tuple[Path, np.ndarray]
 @pytest.fixture(scope="module")
 def real_fit(tmp_path_factory: pytest.TempPathFactory) -> RealFit:
     """A fit of two folds whose networks have random weights, for pictures of 32 pixels."""
-    run, settings = tmp_path_factory.mktemp("run"), Settings(size=32, folds=2)
+    run, settings = tmp_path_factory.mktemp("run"), Settings(size=32, folds=2, network="lite0-3")
     pixels = np.random.default_rng(0).integers(0, 256, (len(SAMPLES), 32, 32)).astype(np.uint8)
     identity = identify(SAMPLES, pixels, settings, dataset.assign_folds(SAMPLES, 2, 0))
     torch.manual_seed(0)
     for part in ("fold0", "fold1", "all"):
         (run / part).mkdir()
-        weights = Network(32, pretrained=False).state_dict()
+        weights = Network(32, pretrained=False, network="lite0-3").state_dict()
         torch.save({"weights": weights, **identity}, run / part / "weights.pt")
     return run, pixels
 

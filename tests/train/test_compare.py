@@ -27,7 +27,7 @@ def test_candidates_are_fitted_scored_and_recorded(
 ) -> None:
     samples = dataset.read_samples(make_dataset(8))
     pixels = dataset.load_pixels(samples, 48)
-    monkeypatch.setattr(compare, "BASE", replace(BASE, size=32, epochs=1, batch_size=4, folds=2, network="compact"))
+    monkeypatch.setattr(compare, "BASE", replace(BASE, size=32, epochs=1, batch_size=4, folds=2, network="lite0-3"))
     first = compare.compare(["base"], samples, pixels, tmp_path, 1, "cpu")
     found = compare.compare(["base", "frames kept"], samples, pixels, tmp_path, 1, "cpu")
     assert found["base"] == first["base"]  # not fitted again

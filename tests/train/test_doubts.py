@@ -186,7 +186,7 @@ def test_a_fit_doubts_labels_and_the_kinds_of_teachers_in_its_last_epochs_also_w
 ) -> None:
     samples = in_a_run(dataset.read_samples(make_dataset(6)))
     pixels = np.broadcast_to(np.arange(36, dtype=np.uint8)[:, None, None], (36, 48, 48)).copy()  # each its own place
-    settings = Settings(size=32, folds=2, epochs=1, blinding_epochs=1, doubting_epochs=2, network="compact")
+    settings = Settings(size=32, folds=2, epochs=1, blinding_epochs=1, doubting_epochs=2, network="lite0-3")
     settings = replace(settings, batch_size=4, teacher_share=0.5, teacher="a", seed=0)
     seen: list[tuple[list[int], list[int], bool]] = []
     stop_at = 0

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ from train.card import KERMANY, RELIABILITY, write_card
 from train.errors import ExportError
 from train.export import export, shortened
 from train.gate import Limits, fit_gate, score
-from train.graph import reader, reading_graph
+from train.graph import Read, reader, reading_graph
 from train.network import Network, predict_logits
 from train.quantise import quantised
 from train.settings import Settings
@@ -35,7 +36,13 @@ LIMITS = Limits(rejected=50.00001, unfamiliar=1.50001)
 
 SAMPLES = [dataset.Sample(Path(f"{k}.png"), k % 3, f"patient{k}") for k in range(6)]
 
-Exported = tuple[Path, Card, Network]
+
+class Exported(NamedTuple):
+    path: Path
+    card: Card
+    network: Network
+    read: Read
+    """The network as it was calibrated."""
 
 
 def complete(card: Card) -> Card:
@@ -54,13 +61,13 @@ def images() -> np.ndarray:
     return np.stack([(x * (k + 1) + y * 3 + k * 7) % 256 for k in range(32)]).astype(np.uint8)
 
 
-def write(path: Path, images: np.ndarray, *, int8: bool = False) -> Exported:
+def write(path: Path, images: np.ndarray, *, int8: bool = False, network: str = "lite0-3") -> Exported:
     torch.manual_seed(0)
-    network = Network(64).eval()
-    graph = reading_graph(network, 64)
+    trained = Network(64, network=network).eval()
+    graph = reading_graph(trained, 64)
     read = reader(quantised(graph, "logits", images) if int8 else graph)
     card = export(
-        network,
+        trained,
         read,
         CALIBRATION,
         fit_gate(read, images),
@@ -75,16 +82,16 @@ def write(path: Path, images: np.ndarray, *, int8: bool = False) -> Exported:
         origin="EfficientNet-Lite0 from ImageNet weights",
         source="Drawn.",
     )
-    return path, card, network
+    return Exported(path, card, trained, read)
 
 
 @pytest.fixture(scope="module")
 def exported(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return write(tmp_path_factory.mktemp("export") / "m.onnx", images)
+    return write(tmp_path_factory.mktemp("export") / "m.onnx", images, network="compact")
 
 
 def test_the_file_meets_the_contract_and_says_what_it_is(exported: Exported, images: np.ndarray) -> None:
-    path, card, _ = exported
+    path, card = exported.path, exported.card
     model = Model(path, "cpu")
     assert model.card.to_json() == card.to_json()
     assert (card.threshold, card.review_band, card.input_size) == (0.6123, (0.5123, 0.7001), 64)  # none is narrower
@@ -124,67 +131,66 @@ def test_thresholds_are_shortened_so_that_nothing_that_reached_one_falls_below_i
 
 
 def test_the_file_tells_nothing_of_the_machine_that_made_it(exported: Exported) -> None:
-    content = exported[0].read_bytes()
+    content = exported.path.read_bytes()
     for trace in (str(ROOT), sys.prefix, "site-packages", "stack_trace"):
         assert trace.encode() not in content
 
 
 def test_the_calibration_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
-    path, _, network = exported
-    expected = CALIBRATION.probabilities(predict_logits(network, images))
-    assert Model(path, "cpu").predict(images).probabilities == pytest.approx(expected, abs=1e-4)
+    expected = CALIBRATION.probabilities(predict_logits(exported.network, images))
+    assert Model(exported.path, "cpu").predict(images).probabilities == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_gate_is_inside_the_file(exported: Exported, images: np.ndarray) -> None:
-    path, card, network = exported
+    card = exported.card
     assert (card.outlier_threshold, card.unfamiliar_threshold) == (50.0001, 1.5001)  # no more than said lie above
-    scores = Model(path, "cpu").predict(images).outlier_scores
-    read = reader(reading_graph(network, 64))
-    gate = fit_gate(read, images)
-    assert scores == pytest.approx(score(gate, read(images).texture), abs=1e-3)
+    scores = Model(exported.path, "cpu").predict(images).outlier_scores
+    gate = fit_gate(exported.read, images)
+    assert scores == pytest.approx(score(gate, exported.read(images).texture), abs=1e-3)
 
 
-def test_exporting_again_gives_the_same_bytes(exported: Exported, images: np.ndarray, tmp_path: Path) -> None:
-    assert write(tmp_path / "again.onnx", images)[0].read_bytes() == exported[0].read_bytes()
+def test_exporting_again_gives_the_same_bytes(images: np.ndarray, tmp_path: Path) -> None:
+    first, again = (write(tmp_path / name, images).path.read_bytes() for name in ("first.onnx", "again.onnx"))
+    assert again == first
 
 
 @pytest.fixture(scope="module")
 def small(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    return write(tmp_path_factory.mktemp("int8") / "m.onnx", images, int8=True)
+    return write(tmp_path_factory.mktemp("int8") / "m.onnx", images, int8=True, network="compact")
 
 
 class TestConvolutionsIn8Bits:
     def test_make_a_smaller_file_of_the_same_contract(self, small: Exported, exported: Exported) -> None:
-        model = Model(small[0], "cpu")
-        assert model.card.to_json() == small[1].to_json()
-        assert small[0].stat().st_size < 0.4 * exported[0].stat().st_size
-        assert {path.name for path in small[0].parent.iterdir()} == {small[0].name, f"{small[0].name}.sha256"}
-        assert models.recorded_digest(small[0]) == model.sha256
+        model = Model(small.path, "cpu")
+        assert model.card.to_json() == small.card.to_json()
+        assert small.path.stat().st_size < 0.4 * exported.path.stat().st_size
+        assert {path.name for path in small.path.parent.iterdir()} == {small.path.name, f"{small.path.name}.sha256"}
+        assert models.recorded_digest(small.path) == model.sha256
 
     def test_score_nearly_as_those_in_float32_and_golden_pictures_as_the_file(
         self, small: Exported, exported: Exported, images: np.ndarray
     ) -> None:
-        model, before = Model(small[0], "cpu"), Model(exported[0], "cpu").predict(images, heatmaps=True)
+        model, before = Model(small.path, "cpu"), Model(exported.path, "cpu").predict(images, heatmaps=True)
         found = model.predict(images, heatmaps=True)
         for name in ("probabilities", "heatmaps"):
             one, other = (getattr(each, name) - getattr(each, name).mean(0) for each in (before, found))
-            alike, shuffled = (np.corrcoef(one.ravel(), each.ravel())[0, 1] for each in (other, np.roll(other, 1, 0)))
-            assert max(0.8, shuffled + 0.15) < alike < 1, name
+            alike, shuffled = (np.corrcoef(one.ravel(), each.ravel())[0, 1] for each in (other, np.roll(other, 16, 0)))
+            assert shuffled < 0.5, name
+            assert 0.9 < alike < 1, name
         assert model.self_test() < 1e-4
-        assert [each["probabilities"] for each in small[1].golden] != [
-            each["probabilities"] for each in exported[1].golden
+        assert [each["probabilities"] for each in small.card.golden] != [
+            each["probabilities"] for each in exported.card.golden
         ]
 
     def test_are_what_calibration_and_gate_were_fitted_on(self, small: Exported, images: np.ndarray) -> None:
-        read = reader(quantised(reading_graph(small[2], 64), "logits", images))
-        seen, found = read(images), Model(small[0], "cpu").predict(images)
+        seen, found = small.read(images), Model(small.path, "cpu").predict(images)
         assert found.probabilities == pytest.approx(CALIBRATION.probabilities(seen.logits), abs=1e-4)
-        assert found.outlier_scores == pytest.approx(score(fit_gate(read, images), seen.texture), abs=1e-3)
+        assert found.outlier_scores == pytest.approx(score(fit_gate(small.read, images), seen.texture), abs=1e-3)
 
     def test_are_told_on_the_card(self, exported: Exported, tmp_path: Path) -> None:
         shown = []
         for int8 in (False, True):
-            write_card(complete(exported[1]), Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", int8=int8)
+            write_card(complete(exported.card), Settings(), SAMPLES, "Drawn.", tmp_path / "CARD.md", int8=int8)
             shown.append("are quantised to 8 bits" in (tmp_path / "CARD.md").read_text())
         assert shown == [False, True]
 
@@ -217,7 +223,7 @@ def test_a_file_that_scores_differently_is_not_written(
 
 
 def test_the_scanner_takes_the_file(exported: Exported, make_dataset: Callable[[int], Path]) -> None:
-    records = list(Scanner(exported[0], device="cpu").scan([make_dataset(1)]))
+    records = list(Scanner(exported.path, device="cpu").scan([make_dataset(1)]))
     assert [(record.status, record.model) for record in records] == [("ok", "trial-0.1.0")] * 6
 
 
@@ -226,7 +232,7 @@ def test_the_card_tells_figures_data_and_limits(
 ) -> None:
     samples = dataset.read_samples(make_dataset(20))
     special = {"stressed_specificity": (0.91234, 0.85, 0.93), "upside_down_rejected": (0.99, 0.98, 1.0)}
-    card = complete(exported[1])
+    card = complete(exported.card)
     card = replace(card, figures=card.figures | special)
     write_card(card, Settings(network="lite0-9"), samples, "Drawn.", tmp_path / "CARD.md")
     text = (tmp_path / "CARD.md").read_text()
@@ -263,26 +269,28 @@ def test_the_card_tells_of_labels_in_doubt_and_whether_they_were_learned(
 ) -> None:
     doubtful = [replace(sample, doubtful=sample.target == 2) for sample in SAMPLES]
     settings = Settings(doubting_epochs=learned, teacher_share=0.5, teacher="ab")
-    write_card(complete(exported[1]), settings, doubtful, "Drawn.", tmp_path / "CARD.md")
+    write_card(complete(exported.card), settings, doubtful, "Drawn.", tmp_path / "CARD.md")
     text = " ".join((tmp_path / "CARD.md").read_text().split())
     assert "Of 2 of the pneumonias the labels of kind are in doubt" in text
     assert told in text
     assert ("of teachers only how likely that is" in text) == ("it rises there" in text) == (learned > 0)
     if learned:
-        write_card(complete(exported[1]), replace(settings, teacher_share=0), doubtful, "Drawn.", tmp_path / "CARD.md")
+        write_card(
+            complete(exported.card), replace(settings, teacher_share=0), doubtful, "Drawn.", tmp_path / "CARD.md"
+        )
         assert "only that they are pneumonias. The loss" in " ".join((tmp_path / "CARD.md").read_text().split())
-    assert "in doubt: in the order" not in card_of("Drawn.", exported[1], tmp_path / "CARD.md")
+    assert "in doubt: in the order" not in card_of("Drawn.", exported.card, tmp_path / "CARD.md")
 
 
 def test_the_card_tells_of_all_epochs_where_no_label_is_in_doubt(exported: Exported, tmp_path: Path) -> None:
-    write_card(complete(exported[1]), Settings(doubting_epochs=3), SAMPLES, "Drawn.", tmp_path / "CARD.md")
+    write_card(complete(exported.card), Settings(doubting_epochs=3), SAMPLES, "Drawn.", tmp_path / "CARD.md")
     assert "3 more epochs followed at a higher rate" in (tmp_path / "CARD.md").read_text()
 
 
 def test_the_card_of_other_data_does_not_say_what_is_known_of_the_published_data(
     exported: Exported, tmp_path: Path
 ) -> None:
-    published, own = (card_of(source, exported[1], tmp_path / "CARD.md") for source in (KERMANY, "My own."))
+    published, own = (card_of(source, exported.card, tmp_path / "CARD.md") for source in (KERMANY, "My own."))
     for phrase in (
         "as the training copies were",
         "see the models' change log",
@@ -298,4 +306,4 @@ def test_the_card_of_other_data_does_not_say_what_is_known_of_the_published_data
 
 
 def test_the_card_tells_how_many_pictures_the_gate_was_really_fitted_on(exported: Exported, tmp_path: Path) -> None:
-    assert "Mahalanobis distance to 6 training pictures" in card_of("Drawn.", exported[1], tmp_path / "CARD.md")
+    assert "Mahalanobis distance to 6 training pictures" in card_of("Drawn.", exported.card, tmp_path / "CARD.md")

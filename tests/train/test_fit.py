@@ -33,7 +33,7 @@ from train.settings import NETWORKS, Settings, check_identity, identify
 from train.teacher import fingerprint
 from train.validate import out_of_fold
 
-SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4, network="compact")  # the quickest
+SETTINGS = Settings(size=32, folds=2, epochs=3, batch_size=4, network="lite0-3")
 
 
 def command(data: Path, run: Path, *options: str) -> list[str | Path]:

@@ -17,7 +17,7 @@ from train.settings import Settings, identify
 
 SAMPLES = [Sample(Path(f"{k}.png"), k % 3, f"patient{k}") for k in range(48)]
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 32, 32)).astype(np.uint8)
-SETTINGS = Settings(size=32, folds=2, network="compact")
+SETTINGS = Settings(size=32, folds=2, network="lite0-3")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     for part in ("fold0", "fold1", "all"):
         (run / part).mkdir()
-        weights = Network(32, pretrained=False, network="compact").state_dict()
+        weights = Network(32, pretrained=False, network="lite0-3").state_dict()
         torch.save({"weights": weights, **identity}, run / part / "weights.pt")
     return run
 

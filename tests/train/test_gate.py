@@ -57,7 +57,7 @@ class TestAFittedGate:
 
 
 def test_a_gate_fitted_twice_is_the_same() -> None:
-    network = Network(64, pretrained=False).eval()
+    network = Network(64, pretrained=False, network="lite0-3").eval()
     images = RANDOM.integers(0, 256, (40, 64, 64)).astype(np.uint8)
     read = reader(reading_graph(network, 64))
     first, second = fit_gate(read, images), fit_gate(read, images)

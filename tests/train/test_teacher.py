@@ -14,7 +14,7 @@ from train.graph import Read, Seen
 from train.settings import Settings
 from train.teacher import fingerprint, load_teachers
 
-SETTINGS = Settings(size=32, folds=2, epochs=1, blinding_epochs=0, batch_size=4, network="compact")
+SETTINGS = Settings(size=32, folds=2, epochs=1, blinding_epochs=0, batch_size=4, network="lite0-3")
 
 RUNS = ("one", "other")
 
