@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from pneumoscan import jpeg, png
@@ -31,8 +31,17 @@ Decoding takes up to 11 bytes a pixel (transparency; 8 for 16 bits, 5 for colour
 that is scaled). So the largest digital radiographs, which must not wait for each other, take 180 MB a thread at most.
 """
 
+MAX_SIDE = 65_535
+"""Longest side decoded, which is that of a JPEG: of longer ones, resizing would take many times what decoding takes."""
+
 MAX_TEXT = 16 * 1024**2
 """Bytes of a text or colour profile in a PNG, unpacked: some hold the header of a DICOM file, or hidden bombs."""
+MAX_TEXTS = 256 * 1024**2
+"""Bytes to which all of them together could unpack."""
+MAX_EXIF = 1024**2
+"""Bytes of EXIF that is looked at."""
+MAX_EXIFS = 100
+"""Most pieces of EXIF in a JPEG: the time of Pillow grows with the square of their number. Cameras write one or two."""
 
 RESAMPLING = "bilinear"
 """Name of the filter in `decode`, as the model file states it. Pillow's is anti-aliased."""
@@ -43,6 +52,16 @@ SHORTEST_HEADER = 256
 LFS_POINTER = b"version https://git-lfs"
 """What a file begins with that stands in for one in Git LFS."""
 
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By orientation of EXIF, what is to be done with a picture that is to be displayed."""
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """Orientations of EXIF in which rows are stored as columns."""
 
@@ -176,12 +195,10 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
     width, height = stored[::-1] if is_on_side else stored
     if png.is_own(image.info):
         raise DecodeError(ErrorCode.NOT_A_CHEST_XRAY, "drawn by pneumoscan: scan the radiograph itself", width, height)
-    if width * height > max_pixels:
+    limit = f"{MAX_SIDE:,} on a side" if max(stored) > MAX_SIDE else f"{max_pixels / 1e6:g} million"
+    if max(stored) > MAX_SIDE or width * height > max_pixels:
         raise DecodeError(
-            ErrorCode.TOO_LARGE,
-            f"{width} x {height} pixels is more than the limit of {max_pixels / 1e6:g} million",
-            width,
-            height,
+            ErrorCode.TOO_LARGE, f"{width} x {height} pixels is more than the limit of {limit}", width, height
         )
     try:
         stream = jpeg.parse(data) if isinstance(image, JpegImageFile) else None
@@ -195,6 +212,8 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
             if stream:
                 jpeg.load(image, data, stream)
             else:
+                if image.tile[0].extents != (0, 0, *stored):  # of an animation, whose rest would stay black
+                    raise OSError("its first frame does not fill it")
                 image.load()
                 _open(data).verify()  # Pillow decodes what its checksums call damaged, unless asked
                 if not png.is_complete(data):
@@ -216,6 +235,7 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
 def _open(data: bytes) -> ImageFile.ImageFile:
     """Reads the header with the reader that the first bytes call for (never by the file's name)."""
     if data.startswith((JPEG, PNG)):
+        _check_header(data)
         try:
             return _png_reader()(BytesIO(data)) if data.startswith(PNG) else JpegImageFile(BytesIO(data))
         except Exception as error:  # on malformed data Pillow's readers raise nearly anything
@@ -231,6 +251,16 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise DecodeError(ErrorCode.NOT_AN_IMAGE, "the file is not a JPEG or PNG picture")
 
 
+def _check_header(data: bytes) -> None:
+    """Refuses what Pillow would take long to read beside the pixels."""
+    if data.startswith(JPEG) and jpeg.count_exif(data) > MAX_EXIFS:
+        raise DecodeError(ErrorCode.TOO_LARGE, f"the picture has more than {MAX_EXIFS} pieces of EXIF")
+    if data.startswith(PNG) and png.unpacked_at_most(data, MAX_TEXT) > MAX_TEXTS:
+        raise DecodeError(
+            ErrorCode.TOO_LARGE, f"its texts and profiles could unpack to more than {MAX_TEXTS >> 20} MiB"
+        )
+
+
 def _png_reader() -> type[ImageFile.ImageFile]:
     from PIL import PngImagePlugin  # takes its time, and most scans are of JPEGs alone
 
@@ -244,18 +274,16 @@ def _upright(image: Image.Image) -> tuple[Image.Image, bool]:
     It stays as it is stored where EXIF cannot be understood.
     """
     orientation = _orientation(image)
-    if orientation == 1:  # it would be copied
-        return image, False
+    transpose = _UPRIGHT.get(orientation)
+    return (image if transpose is None else image.transpose(transpose)), orientation in _ON_ITS_SIDE
+
+
+def _orientation(image: Image.Image) -> int:
+    if any(len(image.info.get(name, "")) > MAX_EXIF for name in ("exif", "Raw profile type exif")):
+        return 1
     try:
-        return ImageOps.exif_transpose(image), orientation in _ON_ITS_SIDE
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # the pixels are sound, and broken EXIF raises nearly anything
-        return image, False
-
-
-def _orientation(image: Image.Image) -> object:
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # broken EXIF raises nearly anything
         return 1
 
 

@@ -21,6 +21,8 @@ SPARE = 8
 """Bytes that the data may be too long: some encoders round up to whole words before the end marker."""
 MAX_SCANS = 200
 """Most scans of one picture, which cost time without needing bytes. Encoders make about 10."""
+MAX_SCANNED = 2_000_000_000
+"""Most pixels that are gone over, those of all scans together."""
 
 # libjpeg asks for input until it has 57 bits, when it has too few for the next code: 7 bytes after the last one. These
 # hold ones only, which is no code, so that data with a gap is not completed by them.
@@ -28,7 +30,7 @@ _LOOK_AHEAD = b"\xff\x00" * 7
 _CHUNK = 2**18  # bytes searched at once: bounds memory, and fits into a cache
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
-_RST0, _RST7, _EOI, _SOS, _DRI, _TEM = 0xD0, 0xD7, 0xD9, 0xDA, 0xDD, 0x01
+_RST0, _RST7, _EOI, _SOS, _DRI, _APP1, _TEM = 0xD0, 0xD7, 0xD9, 0xDA, 0xDD, 0xE1, 0x01
 # What may stand anywhere between scans: DHT, DAC, DQT, DNL, DRI, COM, APP0 to APP15.
 _TABLES = frozenset([0xC4, 0xCC, 0xDB, 0xDC, _DRI, 0xFE, *range(0xE0, 0xF0)])
 _PROGRESSIVE, _ARITHMETIC = frozenset([0xC2, 0xCA]), frozenset([0xC9, 0xCA])
@@ -111,8 +113,8 @@ def parse(data: bytes) -> Stream:
             raise JpegError(ErrorCode.UNSUPPORTED_FORMAT, "lossless and hierarchical JPEGs are not supported")
         elif marker == _SOS:
             stream.scans += 1
-            if stream.scans > MAX_SCANS:
-                raise JpegError(ErrorCode.TOO_LARGE, f"the picture has more than {MAX_SCANS} scans")
+            if stream.scans > min(MAX_SCANS, MAX_SCANNED / max(1, stream.width * stream.height)):
+                raise JpegError(ErrorCode.TOO_LARGE, f"the picture has too many scans for its size: {stream.scans}")
             mcus = _read_scan(stream, segment, precision)
             position = _find_runs(stream, data, position, -(-mcus // interval) if interval else 1)
         elif marker == _DRI and len(segment) == 2:
@@ -123,6 +125,17 @@ def parse(data: bytes) -> Stream:
         raise _truncated("not all of its scans are there")
     stream.end = position
     return stream
+
+
+def count_exif(data: bytes) -> int:
+    """Number of segments with EXIF before the first scan, where a decoder looks for them."""
+    count, position = 0, 2
+    while (found := _MARKER.search(data, position)) and (marker := data[found.end() - 1]) != _SOS:
+        position = found.end()
+        if not (_RST0 <= marker <= _EOI or marker == _TEM):  # these have no content
+            count += marker == _APP1 and data.startswith(b"Exif\0\0", position + 2)
+            position += int.from_bytes(data[position : position + 2])
+    return count
 
 
 def _segment(data: bytes, position: int) -> bytes:

@@ -14,6 +14,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of each pass of an interlaced picture: its first column and row, and the steps between its columns and rows."""
 _PIECE = 2**20  # bytes inflated at a time
+_DEFLATED = 1032  # times as long is the most that deflated data can become
 
 
 def own(picture: Image.Image, level: int = 6, basis: str = "") -> bytes:
@@ -43,9 +44,9 @@ def basis_of(path: str | os.PathLike[str]) -> str | None:
     if not os.path.isfile(path):  # a pipe would be waited for
         return None
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:
             return str(image.info.get(_BASIS, "")) if is_own(image.info) else None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # whatever it is, it is not ours
+    except Exception:  # Pillow raises nearly anything; whatever it is, it is not ours
         return None
 
 
@@ -62,17 +63,23 @@ def is_complete(data: bytes) -> bool:
         if (columns := -(-(width - x) // dx)) > 0
     )
     inflating = zlib.decompressobj()
-    for chunk in _pixel_chunks(data):
+    for chunk in (chunk for kind, chunk in _chunks(data) if kind == b"IDAT"):
         while chunk and wanted > 0:
             wanted -= len(inflating.decompress(chunk, _PIECE))
             chunk = inflating.unconsumed_tail
     return wanted <= 0 or len(inflating.flush()) >= wanted  # else it would inflate all that is left
 
 
-def _pixel_chunks(data: bytes) -> Iterator[bytes]:
-    position = 8
+def unpacked_at_most(data: bytes, each: int) -> int:
+    """Bytes to which the texts and colour profiles of a PNG can unpack, where none may unpack to more than `each`."""
+    packed = (chunk for kind, chunk in _chunks(data) if kind in (b"zTXt", b"iTXt", b"iCCP"))
+    return sum(min(each, _DEFLATED * len(chunk)) for chunk in packed)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of each chunk; the last may be cut off."""
+    view, position = memoryview(data), 8
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == b"IDAT":
-            yield data[position + 8 : position + 8 + length]
+        yield kind, view[position + 8 : position + 8 + length]
         position += 12 + length

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from pneumoscan import decode as decode_module
@@ -144,7 +144,7 @@ class TestPixels:
         expected = decode(encode(gradient()), 64).pixels
         exif = Image.Exif()
         exif[0x0112] = 6
-        monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+        monkeypatch.setattr(Image.Image, "getexif", fail)
         assert np.array_equal(decode(encode(gradient(), exif=exif), 64).pixels, expected)
 
     @pytest.mark.parametrize("size", [None, 64])
@@ -259,6 +259,44 @@ class TestRefusals:
         for data in (png(60_000, 60_000, chunk(b"IDAT", zlib.compress(b""))), bytes(huge)):
             assert code_of(data) is ErrorCode.TOO_LARGE
         assert capfd.readouterr() == ("", "")
+
+    @pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
+    def test_a_side_longer_than_that_of_any_jpeg_is_too_large(self, size: tuple[int, int]) -> None:
+        assert code_of(png(*size)) is ErrorCode.TOO_LARGE
+        decode(png(*(min(side, 65_535) for side in size)), 64)
+
+    def test_exif_that_unpacks_to_very_much_is_not_looked_at(self) -> None:
+        turned = bytes.fromhex("4d4d002a00000008000101120003000000010006000000000000")
+        assert decode(encode(gradient(), "PNG", exif=turned)).pixels.shape == (320, 200)
+        exif = turned + bytes(decode_module.MAX_EXIF)
+        profile = b"\nexif\n" + str(len(exif)).encode() + b"\n" + exif.hex().encode()
+        data = encode(gradient(), "PNG")
+        text = chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))
+        assert decode(data[:33] + text + data[33:]).pixels.shape == (200, 320)
+
+    @pytest.mark.parametrize("between", [b"", b"\xff\xd0"])
+    def test_exif_in_very_many_pieces_is_too_large(self, between: bytes) -> None:
+        data, piece = encode(gradient()), between + b"\xff\xe1\x00\x09Exif\0\0?"
+        decode(data[:2] + piece * decode_module.MAX_EXIFS + data[2:])
+        assert code_of(data[:2] + piece * (decode_module.MAX_EXIFS + 1) + data[2:]) is ErrorCode.TOO_LARGE
+
+    @pytest.mark.parametrize(("kind", "head"), [(b"iCCP", b"x\0\0"), (b"zTXt", b"\0\0"), (b"iTXt", b"x\0\1\0\0\0")])
+    def test_texts_that_could_unpack_to_very_much_together_are_too_large(self, kind: bytes, head: bytes) -> None:
+        pixels = chunk(b"IDAT", zlib.compress(bytes(110)))
+        ordinary = chunk(kind, head + zlib.compress(os.urandom(600_000)))
+        decode(png(10, 10, ordinary, pixels))
+        bomb = chunk(kind, head + zlib.compress(bytes(decode_module.MAX_TEXT)))
+        assert code_of(png(10, 10, *[bomb] * 17, pixels)) is ErrorCode.TOO_LARGE
+
+    def test_of_an_animation_a_first_frame_that_does_not_fill_it_is_corrupt(self) -> None:
+        animation = chunk(b"acTL", struct.pack(">II", 1, 0))
+
+        def frame(height: int) -> bytes:
+            return chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 10, height, 0, 0, 1, 1, 0, 0))
+
+        pixels = chunk(b"IDAT", zlib.compress(bytes(110)))
+        decode(png(10, 10, animation, frame(10), pixels))
+        assert code_of(png(10, 10, animation, frame(5), pixels)) is ErrorCode.CORRUPT
 
     @pytest.mark.parametrize(
         "bomb",

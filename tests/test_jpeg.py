@@ -285,6 +285,14 @@ class TestContradictions:
         many = data[:scan] + data[scan:].removesuffix(EOI) * (jpeg.MAX_SCANS + 1) + EOI
         assert code_of(many) is ErrorCode.TOO_LARGE
 
+    def test_scans_are_fewer_the_larger_the_picture_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = radiograph("progressive")
+        stream = jpeg.parse(data)
+        monkeypatch.setattr(jpeg, "MAX_SCANNED", stream.scans * stream.width * stream.height)
+        jpeg.parse(data)
+        monkeypatch.setattr(jpeg, "MAX_SCANNED", stream.scans * stream.width * stream.height - 1)
+        assert code_of(data) is ErrorCode.TOO_LARGE
+
 
 class TestUnsupported:
     @pytest.mark.parametrize("frame", [0xC3, 0xC5, 0xC7, 0xCB, 0xCD])

@@ -2,13 +2,14 @@ import struct
 import tracemalloc
 import zlib
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pneumoscan.png import is_complete
+from pneumoscan.png import basis_of, is_complete, own
 
 
 def encoded(mode: str, size: tuple[int, int]) -> bytes:
@@ -66,3 +67,16 @@ def test_a_bomb_is_not_inflated_further_than_needed() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10**7
+
+
+@pytest.mark.parametrize(
+    "data", [b"DDS |\0\0\0" + bytes(120), b"\0\0\0\x20ftypavif" + bytes(99), b"\x89PNG\r\n\x1a\n", b""]
+)
+def test_what_is_no_drawing_of_this_program_has_no_basis_whatever_pillow_says_of_it(
+    tmp_path: Path, data: bytes
+) -> None:
+    drawing, other = tmp_path / "drawing.png", tmp_path / "other.png"
+    drawing.write_bytes(own(Image.new("L", (4, 4)), basis="a picture"))
+    assert basis_of(drawing) == "a picture"
+    other.write_bytes(data)
+    assert basis_of(other) is None
