@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -36,6 +37,9 @@ DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 """NVIDIA's library of the CUDA driver API."""
 NO_DEVICE = 100
 """CUDA_ERROR_NO_DEVICE of the CUDA driver API: the driver works, and has no GPU for this process."""
+
+CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
+"""NVIDIA's library of convolutions, which ONNX Runtime's CUDA provider loads when it first needs it."""
 
 NewSession = Callable[[runtime.Providers], onnxruntime.InferenceSession]
 Difference = Callable[[onnxruntime.InferenceSession], float | None]
@@ -79,12 +83,14 @@ def find_gpus() -> list[str]:
 
 
 def missing_library() -> str | None:
-    """What the dynamic linker says of ONNX Runtime's CUDA provider; None where it can be loaded, or there is none."""
+    """What the dynamic linker says of ONNX Runtime's CUDA provider or of cuDNN; None where it has nothing to say."""
     folder = Path(onnxruntime.__file__).parent / "capi"
     try:
         for part in ("shared", "cuda"):  # the second needs the first
             for library in folder.glob(f"*onnxruntime_providers_{part}.*"):
                 ctypes.CDLL(os.fspath(library), ctypes.RTLD_GLOBAL)
+                if part == "cuda":
+                    ctypes.CDLL(CUDNN)
     except OSError as error:
         return str(error)
     return None
@@ -125,8 +131,8 @@ def start(choices: Sequence[tuple[int, ...]], new_session: NewSession, differenc
     Args:
         choices: as `choose` gives them.
         new_session: makes a session with providers.
-        difference: how far a session's probabilities are from what they must be, 0 to 1; not a number where they are
-            none themselves, None where that cannot be told.
+        difference: runs a session, and tells how far its probabilities are from what they must be, 0 to 1; not a
+            number where they are none themselves, None where that cannot be told.
 
     Raises:
         DeviceError: none runs.
@@ -151,8 +157,10 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
         # In half precision, tried on a CPU, lite0's probabilities of 64 real pictures moved by up to 0.0024, but those
         # of its golden ones by less than 0.001, so that these cannot vouch for it. TF32 multiplies with as few bits.
         "use_tf32": "0",
-        # Otherwise it tries all algorithms for each convolution and each size of batch.
+        # The other choice takes longer over each convolution and each size of batch.
         "cudnn_conv_algo_search": "HEURISTIC",
+        # By default it asks for ever larger blocks, and once the GPU has none of these left, no run succeeds any more.
+        "arena_extend_strategy": "kSameAsRequested",
     }
     try:
         session = new_session([(runtime.CUDA_PROVIDER, options), runtime.CPU_PROVIDER])
@@ -185,6 +193,9 @@ class Gpus:
         self.in_flight = RUNS_PER_GPU * len(sessions)
         self._sessions = dict(sessions)  # those in use, at least one
         self._retiring = Lock()
+        # ONNX Runtime gives each thread that runs a network a stream and libraries of its own, which are dear to begin.
+        self._threads = ThreadPoolExecutor(self.in_flight, "gpu")
+        self._size, self._most = 1, BATCH_SIZE
         self._free: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         for number in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
             self._free.put((number, sessions[number].io_binding()))
@@ -194,27 +205,35 @@ class Gpus:
 
         Args:
             names: of the outputs.
-            inputs: by name, each [N, …]. They are filled up to a power of two, since ONNX Runtime plans all
-                convolutions anew whenever N changes, which it does with each file that is no picture.
+            inputs: by name, each [N, …]. They are filled up to a power of two, and to the most that has run, unless
+                that has failed since: ONNX Runtime plans all convolutions anew whenever N changes, which it does with
+                each file that is no picture.
 
         Raises:
             Exception: whatever ONNX Runtime raises; its errors share no base class.
         """
+        return self._threads.submit(self._run, names, inputs).result()
+
+    def _run(self, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         count = len(next(iter(inputs.values())))
-        filled = {name: runtime.filled(array, 1 << (count - 1).bit_length()) for name, array in inputs.items()}
+        size = max(1 << (count - 1).bit_length(), min(self._size, self._most))
+        filled = {name: runtime.filled(array, size) for name, array in inputs.items()}
         session = None
         while session is None:  # a retired one
             number, binding = self._free.get()
             session = self._sessions.get(number)
         try:
-            return [output[:count] for output in _run(session, binding, names, filled)]
+            outputs = [output[:count] for output in _run(session, binding, names, filled)]
+            self._size = max(self._size, size)
+            return outputs
         except Exception as error:
             blank = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
             if not self._retire(number, error, lambda: _run(session, binding, names, blank)):
+                self._most = min(self._most, size // 2)
                 raise
         finally:
             self._free.put((number, binding))
-        return self.run(names, inputs)
+        return self._run(names, inputs)
 
     def _retire(self, number: int, error: Exception, try_again: Callable[[], object]) -> bool:
         """Whether a GPU that failed is used no more: nor can it run less, and there are others."""

@@ -168,13 +168,20 @@ def _start(
             golden: Golden = []
             with suppress(Exception):  # a card may hold anything
                 golden = card.golden_pictures()
-            gpus = cuda.start(choices, new_session, partial(_difference, golden))
+            gpus = cuda.start(choices, new_session, partial(_try_out, golden, card.input_size))
             return gpus.session, gpus
     except DeviceError as error:
         if wanted.kind == "cuda":
             raise DeviceError(f"CUDA cannot be used: {error}") from error
         log.warning("scanning on the CPU: %s", error)
     return new_session([runtime.CPU_PROVIDER]), None
+
+
+def _try_out(golden: Golden, size: int, session: onnxruntime.InferenceSession) -> float | None:
+    """Runs a session, and returns the difference that its golden pictures show, or None where there are none."""
+    if not golden:
+        session.run(["probabilities"], {"images": np.zeros((1, size, size), np.uint8)})
+    return _difference(golden, session)
 
 
 def _difference(golden: Golden, session: onnxruntime.InferenceSession | cuda.Gpus) -> float | None:

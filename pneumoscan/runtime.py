@@ -52,6 +52,11 @@ def start_session(content: bytes, providers: Providers, threads: int = 1) -> onn
     options.intra_op_num_threads = threads
     # Threads that wait would else keep their cores busy, which doubles what a small network costs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if providers[0] != CPU_PROVIDER:
+        # What is in 8 bits on a CPU, CUDA computes from 8 bits in float32: a part of that it would leave to the CPU.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    # A file may tell of others with its weights, which its digest does not cover: there are none in this folder.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     # Without the last argument, a failing GPU would later be replaced by the CPU in silence.
     return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
 
