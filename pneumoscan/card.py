@@ -85,11 +85,15 @@ class Card:
             in_range = 0 <= low <= high <= 1 and 0 <= card.threshold <= 1
             subtype_in_range = 0.5 <= card.subtype_threshold <= 1
             outlier, unfamiliar = (
-                math.inf if threshold is None else float(threshold)
+                math.inf if threshold is None else threshold + 0.0
                 for threshold in (card.outlier_threshold, card.unfamiliar_threshold)
             )
             classes = tuple(card.classes)
-        except (ValueError, TypeError) as error:
+            f"{card.name}{card.version}".encode()
+            limits = (card.threshold, low, high, card.subtype_threshold)
+            if any(isinstance(each, bool) for each in (*limits, card.outlier_threshold, card.unfamiliar_threshold)):
+                raise TypeError("a threshold is not a number")
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"the model's metadata cannot be read: {error}") from error
         if classes != CLASSES:
             raise ValueError(f"the model's classes are {card.classes}, expected {list(CLASSES)}")

@@ -8,12 +8,15 @@ import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from enum import StrEnum
+from functools import partial
 from operator import attrgetter
 from types import NoneType
 from typing import Any, BinaryIO, NamedTuple, get_args, get_type_hints
 
 from pneumoscan.records import Record
 
+LONGEST = 16 * 1024**2
+"""Bytes of the longest record that is read: none comes near, and what is longer might not fit in memory."""
 COLUMNS = tuple(field.name for field in fields(Record))
 
 
@@ -132,8 +135,10 @@ def read_rows(file: BinaryIO, format: Format) -> Iterator[Row]:
 
 def _read_json_lines(file: BinaryIO) -> Iterator[Row]:
     start = 0
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
         end = start + len(line)
+        if len(line) > LONGEST:
+            raise FormatError("not a record of this program", number)
         if not line.endswith(b"\n"):
             beginning = b'{"path": "'
             if number > 1 or line.startswith(beginning[: len(line)]):
@@ -151,7 +156,7 @@ def _read_json_lines(file: BinaryIO) -> Iterator[Row]:
 
 def _read_csv(file: BinaryIO) -> Iterator[Row]:
     header = ENCODINGS[Format.CSV].begin
-    first = file.readline()
+    first = file.readline(LONGEST)
     if first != header:
         if first.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n") == header:
             raise FormatError("another program has saved it: with a mark at its beginning (BOM), or lines in CR LF", 1)
@@ -203,7 +208,9 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline()
+        line = self._file.readline(LONGEST + 1)
+        if len(line) > LONGEST:
+            raise csv.Error("too long a line")
         self.at_end = not line
         if not line:
             raise StopIteration

@@ -4,7 +4,7 @@ Colours are those of Okabe and Ito, which the colour-blind can tell apart; the c
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,12 @@ BINS = 10
 ZOOM, ZOOM_FROM = 0.2, 0.95
 """Side of the corner that is enlarged, and area under a curve from which on it is."""
 COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
-STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "pneumoscan"}
+STYLE: dict[str, object] = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "pneumoscan",
+}
 
 
 def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rounds: int = 1000) -> list[Path]:
@@ -54,14 +59,15 @@ def draw(cases: Cases, evaluation: Evaluation, folder: Path, format: str, *, rou
     files = []
     for name, plot in _plots(cases, evaluation, rounds).items():
         files.append(folder / f"{name}.{format}")
-        replace_with(files[-1], _rendered(plot, _note(cases), format))
+        replace_with(files[-1], _rendered(plot, _note(cases), format, {}))
     return files
 
 
 def as_svg(cases: Cases, evaluation: Evaluation, *, rounds: int = 1000) -> dict[str, str]:
     """Draws what `draw` does, by name, as SVG of which the letters are text and the ground is transparent."""
-    with mpl.rc_context({"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none"}):
-        return {name: _rendered(plot, "", "svg").decode() for name, plot in _plots(cases, evaluation, rounds).items()}
+    style = {"svg.fonttype": "none", "figure.facecolor": "none", "axes.facecolor": "none"}
+    plots = _plots(cases, evaluation, rounds)
+    return {name: _rendered(plot, "", "svg", style).decode() for name, plot in plots.items()}
 
 
 def _plots(cases: Cases, evaluation: Evaluation, rounds: int) -> dict[str, Callable[[Canvas], None]]:
@@ -82,10 +88,12 @@ def _note(cases: Cases) -> str:
     return f"{len(cases):,} pictures of {len(np.unique(cases.groups)):,} patients. Research use only."
 
 
-def _rendered(plot: Callable[[Canvas], None], note: str, format: str) -> bytes:
-    """Draws a picture, the same for the same figures."""
+def _rendered(plot: Callable[[Canvas], None], note: str, format: str, style: Mapping[str, object]) -> bytes:
+    """Draws a picture, the same for the same figures, whatever style the user or the working directory has set."""
     data = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({**STYLE, **style})
         canvas = Canvas(figsize=(5.6, 6), layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.965)))
         plot(canvas)
         canvas.text(0.99, 0.99, note, fontsize=7.5, color=GREY, ha="right", va="top")

@@ -63,10 +63,11 @@ def is_complete(data: bytes) -> bool:
         if (columns := -(-(width - x) // dx)) > 0
     )
     inflating = zlib.decompressobj()
-    for chunk in (chunk for kind, chunk in _chunks(data) if kind == b"IDAT"):
-        while chunk and wanted > 0:
-            wanted -= len(inflating.decompress(chunk, _PIECE))
-            chunk = inflating.unconsumed_tail
+    for kind, chunk in _chunks(data):
+        rest: bytes | memoryview = chunk if kind == b"IDAT" else b""
+        while rest and wanted > 0:
+            wanted -= len(inflating.decompress(rest, _PIECE))
+            rest = inflating.unconsumed_tail
     return wanted <= 0 or len(inflating.flush()) >= wanted  # else it would inflate all that is left
 
 

@@ -8,13 +8,11 @@ from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
-from pneumoscan.formats import Format, FormatError, TornTailError, read_rows
+from pneumoscan.formats import LONGEST, Format, FormatError, TornTailError, read_rows
 
 NO_RECORD = "not a record of this program"
 PIECE = 65536
 """Bytes of a JSON file that are read at a time."""
-LONGEST = 16 * 1024**2
-"""Characters of the longest element of a JSON array that is looked for: no record comes near."""
 
 Place = int | None
 """A line or record, from 1; None where something concerns the whole file."""

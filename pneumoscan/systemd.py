@@ -1,6 +1,7 @@
 """How a service talks to systemd, and the unit that starts it."""
 
 import os
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -56,5 +57,6 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text in which systemd.syntax(7) finds nothing to replace."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("\n", "\\n")
+    """Text in which systemd.syntax(7) finds nothing to replace, and no end of a line."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda control: f"\\x{ord(control[0]):02x}", text)

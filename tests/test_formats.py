@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pneumoscan import formats
 from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, read_rows, to_csv, to_json
 from pneumoscan.records import Record
 from tests.records import ILL, failed
@@ -105,3 +106,16 @@ def test_csv_with_the_columns_in_the_middle_says_that_files_were_joined() -> Non
     data = written(Format.CSV, ILL)
     with pytest.raises(FormatError, match="line 3: the line with the columns is there again: where files are joined"):
         rows(data + data, Format.CSV)
+
+
+@pytest.mark.parametrize("format", READABLE)
+def test_a_line_longer_than_any_record_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch, format: Format) -> None:
+    whole = written(format, ILL)
+    monkeypatch.setattr(formats, "LONGEST", len(whole))
+    for data in (whole + b"x" * 10 * len(whole), b"x" * 10 * len(whole)):
+        file = io.BytesIO(data)
+        with pytest.raises(FormatError) as refused:
+            list(read_rows(file, format))
+        assert not isinstance(refused.value, TornTailError)
+        assert file.tell() <= 2 * len(whole) + 1
+    assert len(rows(whole, format)) == 1

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
@@ -195,6 +196,12 @@ class TestRefusals:
             ({"review_band": (0.5,)}, "metadata cannot be read"),
             ({"review_band": None}, "metadata cannot be read"),
             ({"threshold": "0.5"}, "metadata cannot be read"),
+            ({"threshold": True}, "metadata cannot be read: a threshold is not a number"),
+            ({"unfamiliar_threshold": False}, "metadata cannot be read: a threshold is not a number"),
+            ({"outlier_threshold": "1e9"}, "metadata cannot be read"),
+            ({"outlier_threshold": 10**400}, "metadata cannot be read"),
+            ({"metadata": "[" * 100_000}, "metadata cannot be read"),
+            ({"version": "\ud800"}, "metadata cannot be read"),
             ({"classes": None}, "metadata cannot be read"),
             ({"outlier_threshold": "x"}, "metadata cannot be read"),
             ({"outlier_threshold": math.nan}, "outlier thresholds must be numbers"),
@@ -216,6 +223,19 @@ class TestRefusals:
         path = write_model(tmp_path / "x.onnx", **changes)  # type: ignore[arg-type]
         with pytest.raises(ModelError, match=message):
             Model(path, "cpu")
+
+    def test_a_file_that_takes_weights_from_another_which_its_digest_does_not_cover(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        whole = write_model(Path("whole.onnx"))
+        onnx.save_model(
+            onnx.load(whole), "split.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
+        )
+        assert Path("weights.bin").stat().st_size > 0
+        Model("./whole.onnx", "cpu")
+        with pytest.raises(ModelError, match="no usable ONNX file"):
+            Model("./split.onnx", "cpu")
 
 
 class TestDevices:

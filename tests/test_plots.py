@@ -2,6 +2,7 @@ from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,6 +83,12 @@ def test_records_with_several_thresholds_have_no_line_for_one(tmp_path: Path) ->
 def test_the_same_figures_give_the_same_bytes(tmp_path: Path, format: str) -> None:
     first = [path.read_bytes() for path in draw(MIXED, evaluate(MIXED), tmp_path, format)]
     assert first == [path.read_bytes() for path in draw(MIXED, evaluate(MIXED), tmp_path, format)]
+
+
+def test_a_style_set_by_user_or_working_directory_changes_nothing(tmp_path: Path) -> None:
+    first = [path.read_bytes() for path in draw(MIXED, evaluate(MIXED), tmp_path, "svg")]
+    with mpl.rc_context({"text.usetex": True, "lines.linewidth": 9, "figure.facecolor": "red"}):
+        assert first == [path.read_bytes() for path in draw(MIXED, evaluate(MIXED), tmp_path, "svg")]
 
 
 def test_the_band_encloses_the_curve_and_narrows_with_more_patients() -> None:

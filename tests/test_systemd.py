@@ -37,6 +37,16 @@ class TestTheUnit:
         assert '\nWorkingDirectory=/a"b\\c %% d\n' in printed
         assert 'ReadWritePaths="/a\\"b\\\\c %% d" ' in printed
 
+    def test_has_no_line_that_a_name_has_put_there(self, run: Run, tmp_path: Path) -> None:
+        printed = unit(["x", "a\r\nExecStartPre=/bin/evil\x01"], working_directory="/", writes_to="/")
+        assert 'ExecStart="x" "a\\x0d\\x0aExecStartPre=/bin/evil\\x01"\n' in printed
+        for name in ("a\nExecStartPre=x", "a\rb", "end\\", "end "):
+            (folder := tmp_path / name).mkdir()
+            for arguments, cwd in ((["-o", "o.jsonl"], folder), (["-o", f"{folder}/o.jsonl"], tmp_path)):
+                result = run("watch", ".", *arguments, "--print-systemd-unit", cwd=cwd)
+                assert (result.returncode, result.stdout) == (2, "")
+                assert "systemd takes no directory with such a name" in " ".join(result.stderr.replace("│", "").split())
+
     @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
     def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:
         command = ["/bin/sh", "-c", 'echo "a b" \\ % $HOME']

@@ -159,11 +159,11 @@ class Heatmaps:
         from pneumoscan.overlay import original, overlay
 
         target = self._folder / place
+        picture = overlay(record, original(record, pixels), heat)
         if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
         if not target.is_symlink() and is_picture(target) and _drawn_from(target) is None:
             raise OSError(0, "a picture lies there that this program has not drawn")
-        picture = overlay(record, original(record, pixels), heat)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.
         replace_with(target, png.own(picture, 1, _basis_of(record)))

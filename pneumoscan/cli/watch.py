@@ -1,6 +1,7 @@
 """`pneumoscan watch`: scan what arrives in folders, for as long as it is let."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,9 @@ def watch(
         # Without -P Python would import what lies in the working directory, to which others may write.
         command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
         writes_to = os.path.dirname(os.path.realpath(output))
+        for folder, option in ((os.getcwd(), "working directory"), (writes_to, "-o")):
+            if re.search(r"[\x00-\x1f\x7f]|[\\\s]$", folder):
+                misuse(f"{folder}: systemd takes no directory with such a name", option)
         typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
         return
     selection = Selection(
