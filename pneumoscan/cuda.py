@@ -195,7 +195,7 @@ class Gpus:
         self._retiring = Lock()
         # ONNX Runtime gives each thread that runs a network a stream and libraries of its own, which are dear to begin.
         self._threads = ThreadPoolExecutor(self.in_flight, "gpu")
-        self._size, self._most = 1, BATCH_SIZE
+        self._size, self._most = 1, sys.maxsize  # the most that has run, and that has not failed
         self._free: SimpleQueue[tuple[int, Any]] = SimpleQueue()
         for number in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
             self._free.put((number, sessions[number].io_binding()))
