@@ -13,10 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CROP_AREA = (0.1, 1.0)
-"""Share of the picture that is kept."""
-ASPECT = 4 / 3
-"""Largest stretch of the crop, either way."""
 ROTATION = math.radians(10)
 EXPOSURE = 0.4
 """Largest relative change of contrast, and of the logarithm of gamma."""
@@ -89,7 +85,9 @@ def change_detail(views: Tensor, largest: float, generator: torch.Generator) -> 
     return (smooth + (views - smooth) * strength).clamp(0, 255)
 
 
-def augment(images: Tensor, size: int, generator: torch.Generator, crop_area: float = CROP_AREA[0]) -> Tensor:
+def augment(
+    images: Tensor, size: int, generator: torch.Generator, crop_area: float = 0.1, stretch: float = 4 / 3
+) -> Tensor:
     """One random view of each picture.
 
     Args:
@@ -97,6 +95,7 @@ def augment(images: Tensor, size: int, generator: torch.Generator, crop_area: fl
         size: side of the result.
         generator: on the CPU; the same state gives the same views.
         crop_area: least share of the picture that is kept.
+        stretch: largest of the crop, either way, at least 1.
 
     Returns:
         float32 [N, size, size] from 0 to 255.
@@ -104,8 +103,8 @@ def augment(images: Tensor, size: int, generator: torch.Generator, crop_area: fl
     count, device = len(images), images.device
 
     uniform = partial(_uniform, generator, images)
-    area, stretch = uniform(crop_area, CROP_AREA[1]), torch.exp(uniform(-math.log(ASPECT), math.log(ASPECT)))
-    width, height = (area * stretch).sqrt().clamp(max=1), (area / stretch).sqrt().clamp(max=1)
+    area, ratio = uniform(crop_area, 1), torch.exp(uniform(-math.log(stretch), math.log(stretch)))
+    width, height = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
     mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
     angle = uniform(-ROTATION, ROTATION)
     theta = torch.stack(

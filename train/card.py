@@ -65,7 +65,7 @@ Digest of labels and pixels (SHA-256): `{data_sha256}`.
 
 Network: {network}, all layers fine-tuned, on grey crops of {train_size} x {train_size} pixels. Pictures
 are stretched to a square{as_copies}, and scanned at {input_size} x {input_size}. Augmentation: random crop of
-{crop_low:.0%} to {crop_high:.0%} of the area, aspect ratio, mirroring, rotation by up to 10 degrees, contrast, brightness,
+{crop_low:.0%} to 100% of the area, stretched by up to {stretch:.2f} either way, mirroring, rotation by up to 10 degrees, contrast, brightness,
 gamma, blur, and noise. Framing can give the class away, so {foreign_frames:.0%} of the pictures get the frame of another one and
 {frame_share:.0%} of the views an empty frame; and of {no_lungs:.0%} only the frame is left, with nothing to learn from them but how
 frequent each class is. In {blinding_epochs} last epochs, at a lower rate, {blinding_foreign:.0%} get a foreign frame, and of {blinding_lungs:.0%} only the frame is left.{textured}{taught}{doubted}{quantised}
@@ -251,7 +251,7 @@ def write_card(
         train_size=settings.size,
         folds=settings.folds,
         epochs=settings.epochs,
-        settings=", ".join(f"{key} {value}" for key, value in asdict(settings).items()),
+        settings=", ".join(f"{key} {_rounded(value)}" for key, value in asdict(settings).items()),
         band_low=card.review_band[0],
         band_high=card.review_band[1],
         coverage=COVERAGE,
@@ -265,7 +265,7 @@ def write_card(
         blinding_foreign=BLINDING["foreign_frames"],
         blinding_lungs=BLINDING["no_lungs"],
         crop_low=settings.crop_area,
-        crop_high=augment.CROP_AREA[1],
+        stretch=settings.stretch,
         frame_share=augment.FRAME_SHARE,
         area_low=stress.AREA[0],
         area_high=stress.AREA[1],
@@ -291,6 +291,10 @@ def write_card(
         reliability="\n".join(_row(card, key, title) for key, title in RELIABILITY.items()),
     )
     replace_with(path, text.encode())
+
+
+def _rounded(value: object) -> object:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _doubted(settings: Settings, doubtful: int) -> str:

@@ -64,7 +64,7 @@ def make_views(
     """
     images, empty = remove_lungs(images, settings.no_lungs, generator, settings.black_lungs)
     images = swap_frames(images, settings.foreign_frames, generator)
-    views = augment(images, settings.size, generator, settings.crop_area)
+    views = augment(images, settings.size, generator, settings.crop_area, settings.stretch)
     if teach:
         said = teach(views, generator)
         taught = goals.sum(1, keepdim=True) * functional.pad(said, (0, 1))

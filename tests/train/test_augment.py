@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from train.augment import augment, change_detail, remove_lungs, swap_frames
@@ -52,6 +53,20 @@ def test_crops_are_everything_from_a_tenth_to_all_of_the_picture() -> None:
     spans = (centre[:, :, -1].mean(1) - centre[:, :, 0].mean(1)).abs()  # of 31 columns: 124 when nothing is cropped
     assert spans.quantile(0.05) < 50
     assert spans.quantile(0.95) > 100
+
+
+@pytest.mark.parametrize("most", [1.0, 4 / 3, 1.7])
+def test_views_are_stretched_either_way_as_far_as_is_said_and_no_further(
+    monkeypatch: pytest.MonkeyPatch, most: float
+) -> None:
+    for other in ("ROTATION", "EXPOSURE", "BRIGHTNESS", "BLUR_SHARE", "NOISE", "FRAME_SHARE"):
+        monkeypatch.setattr(f"train.augment.{other}", 0.0)
+    across = torch.arange(64, dtype=torch.uint8).mul(4).expand(500, 64, 64)
+    of_ramp, of_turned = (augment(ramp, 64, generator(), 0.3, most) for ramp in (across, across.mT.contiguous()))
+    width, height = (of_ramp[:, 32, 40] - of_ramp[:, 32, 24]).abs(), of_turned[:, 40, 32] - of_turned[:, 24, 32]
+    stretches = width / height
+    assert stretches.max() == pytest.approx(most, rel=0.02)
+    assert stretches.min() == pytest.approx(1 / most, rel=0.02)
 
 
 def test_a_swapped_frame_is_that_of_another_picture_and_leaves_the_middle_alone() -> None:

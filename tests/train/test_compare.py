@@ -73,6 +73,16 @@ def test_specificity_is_that_at_a_sensitivity_of_95_percent(missed: int, specifi
     assert figures["stressed_specificity"].value == specificity
 
 
+def test_who_goes_by_the_stretch_fails_where_it_is_against_the_class() -> None:
+    targets = np.repeat([0, 1, 2], 20)
+    logits = dict.fromkeys(compare.VIEWS, np.eye(3)[targets] * 5)
+    for view, ill in (("aspect x 1.25", 0), ("aspect x 0.8", 1)):  # whatever is higher is called ill
+        logits[view] = np.tile([5 - 5 * ill, 5 * ill, 5 * ill], (60, 1))
+    figures = figures_of(logits, targets, np.arange(60).astype(str), np.zeros(60, int))
+    assert figures["misshapen_auc"].value == 0
+    assert figures["auc"].value == 1
+
+
 def test_kinds_in_doubt_are_not_compared() -> None:
     targets, number = np.tile([0, 1, 2], 40), np.arange(120)
     doubtful = (targets > 0) & (number % 4 == 0)
