@@ -62,7 +62,7 @@ class Card:
     def review_band_at(self, threshold: float) -> tuple[float, float]:
         """The review band, widened up to another threshold than the card's if that lies beyond it.
 
-        Outside its band the model vouches for one class; a label that says the other one is for a person to look at.
+        Outside its band the model is sure of one class; where another threshold says the other, a person must look.
         """
         low, high = self.review_band
         return min(low, threshold), max(high, threshold)
@@ -99,8 +99,12 @@ class Card:
             raise ValueError(f"the model's classes are {card.classes}, expected {list(CLASSES)}")
         if card.resampling != decode.RESAMPLING:
             raise ValueError(f"the model wants {card.resampling!r} resampling, this version does {decode.RESAMPLING!r}")
-        if not (isinstance(card.name, str) and isinstance(card.version, str) and isinstance(card.input_size, int)):
-            raise ValueError("the model's name and version must be text, and its input size a number")
+        texts = (card.name, card.version, card.threshold_method, card.licence, card.data_sha256)
+        if not (all(isinstance(text, str) for text in texts) and isinstance(card.input_size, int)):
+            raise ValueError(
+                "the model's name, version, threshold method, licence and data digest must be text, and its input size "
+                "a number"
+            )
         if math.isnan(outlier) or math.isnan(unfamiliar):
             raise ValueError("the model's outlier thresholds must be numbers")
         if not in_range:

@@ -223,12 +223,12 @@ class Gpus:
             number, binding = self._free.get()
             session = self._sessions.get(number)
         try:
-            outputs = [output[:count] for output in _run(session, binding, names, filled)]
+            outputs = [output[:count] for output in _run_bound(session, binding, names, filled)]
             self._size = max(self._size, size)
             return outputs
         except Exception as error:
             blank = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
-            if not self._retire(number, error, lambda: _run(session, binding, names, blank)):
+            if not self._retire(number, error, lambda: _run_bound(session, binding, names, blank)):
                 self._most = min(self._most, size // 2)
                 raise
         finally:
@@ -248,7 +248,7 @@ class Gpus:
         return True
 
 
-def _run(
+def _run_bound(
     session: onnxruntime.InferenceSession, binding: Any, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]
 ) -> list[NDArray[Any]]:
     """Runs a batch with an IO binding of the session, which holds nothing before and after."""

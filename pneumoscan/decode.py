@@ -195,8 +195,8 @@ def decode(data: bytes, size: int | None = None, *, max_pixels: int = MAX_PIXELS
     width, height = stored[::-1] if is_on_side else stored
     if png.is_own(image.info):
         raise DecodeError(ErrorCode.NOT_A_CHEST_XRAY, "drawn by pneumoscan: scan the radiograph itself", width, height)
-    limit = f"{MAX_SIDE:,} on a side" if max(stored) > MAX_SIDE else f"{max_pixels / 1e6:g} million"
     if max(stored) > MAX_SIDE or width * height > max_pixels:
+        limit = f"{MAX_SIDE:,} on a side" if max(stored) > MAX_SIDE else f"{max_pixels / 1e6:g} million"
         raise DecodeError(
             ErrorCode.TOO_LARGE, f"{width} x {height} pixels is more than the limit of {limit}", width, height
         )

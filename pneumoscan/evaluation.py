@@ -180,6 +180,8 @@ def _cuts(cases: Cases, at: Sequence[float] | None) -> Iterator[_Cut]:
     recorded = cases.thresholds[0] if len(cases.thresholds) == 1 else None
     yield _Cut(recorded, "as recorded", cases.verdicts)
     for threshold in dict.fromkeys([0.5] if at is None else at):
+        if threshold == recorded:
+            continue
         yield _Cut(threshold, "for comparison" if at is None else "as asked for", cases.scores >= threshold)
     if at is None and cases.truth.any():
         threshold = metrics.threshold_at(KEPT_SENSITIVITY, cases.scores[cases.truth])

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from enum import StrEnum
 from functools import partial
@@ -18,6 +18,8 @@ from pneumoscan.records import Record
 LONGEST = 16 * 1024**2
 """Bytes of the longest record that is read: none comes near, and what is longer might not fit in memory."""
 COLUMNS = tuple(field.name for field in fields(Record))
+_HINTS = get_type_hints(Record)
+_TYPES = {name: (get_args(kind) or (kind,))[0] for name, kind in _HINTS.items()}  # `X | None` is X where there is one
 
 
 class Format(StrEnum):
@@ -50,6 +52,12 @@ _values = attrgetter(*COLUMNS)  # `dataclasses.asdict` would copy each value: th
 def to_dict(record: Record) -> dict[str, Any]:
     """A record's values by column."""
     return dict(zip(COLUMNS, _values(record), strict=True))
+
+
+def from_dict(values: Mapping[str, Any]) -> Record:
+    """The record of a valid record's values by column, as a file holds them."""
+    typed: dict[str, Any] = {name: value if value is None else _TYPES[name](value) for name, value in values.items()}
+    return Record(**typed)
 
 
 def to_json(record: Record) -> bytes:
@@ -112,6 +120,13 @@ class TornTailError(FormatError):
         self.start = start
 
 
+class LongLineError(FormatError):
+    """A line is longer than any record. It is not read to its end, so that nothing tells where the next begins."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__("not a record of this program", line)
+
+
 class Row(NamedTuple):
     """A record as it lies in a file, from byte `start` up to `end`; `line` counts from 1."""
 
@@ -138,7 +153,7 @@ def _read_json_lines(file: BinaryIO) -> Iterator[Row]:
     for number, line in enumerate(iter(partial(file.readline, LONGEST + 1), b""), 1):
         end = start + len(line)
         if len(line) > LONGEST:
-            raise FormatError("not a record of this program", number)
+            raise LongLineError(number)
         if not line.endswith(b"\n"):
             beginning = b'{"path": "'
             if number > 1 or line.startswith(beginning[: len(line)]):
@@ -231,4 +246,4 @@ def _parser(kind: Any) -> Callable[[str], Any]:
     return kind if kind in (int, float) else str
 
 
-_PARSERS = {name: _parser(kind) for name, kind in get_type_hints(Record).items()}
+_PARSERS = {name: _parser(kind) for name, kind in _HINTS.items()}

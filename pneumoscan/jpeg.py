@@ -284,7 +284,7 @@ class _Decoder:
         """Gives one byte, and tells whether all blocks of a run have been decoded.
 
         Then the decoder is in search of a marker and takes whatever comes. Within a block, out of data, it takes none
-        before it has several more bytes. (After 0xFF, half a marker, this cannot be told: false.)
+        before it has several more bytes. False also after 0xFF, half a marker, where it cannot be told.
         """
         waiting = bool(self._rest)
         self.give(byte)

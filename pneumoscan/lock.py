@@ -47,7 +47,7 @@ class Lock:
                 os.close(self._descriptor)
                 raise
             os.close(self._descriptor)  # its holder removed it at the same moment
-        with suppress(OSError):  # a full disk; it is but for those who find the lock taken
+        with suppress(OSError):  # a full disk; only who finds the lock taken reads it
             os.ftruncate(self._descriptor, 0)
             os.write(self._descriptor, json.dumps({"process": os.getpid(), "host": platform.node()}).encode())
 
@@ -70,6 +70,7 @@ class Lock:
 
     def _lock(self) -> None:
         if fcntl is None:
+            log.warning("this platform has no file locks: see to it that no other run uses %s", self._path)
             return
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import cuda, devices, models, runtime
+from pneumoscan import cuda, devices, limits, models, runtime
 from pneumoscan.card import CLASSES, METADATA_KEY, Card, Golden
 from pneumoscan.devices import DeviceError as DeviceError
 from pneumoscan.runtime import onnxruntime
@@ -99,7 +99,7 @@ class Model:
         self.device = "cuda" if gpus else "cpu"
         self._is_vouched_for = recorded is not None or gpus is not None  # GPUs have told what they do otherwise
         self.batch_size = cuda.BATCH_SIZE if gpus else CPU_BATCH_SIZE
-        self.in_flight = gpus.in_flight if gpus else max(1, runtime.available_cores() // threads)
+        self.in_flight = gpus.in_flight if gpus else max(1, limits.available_cores() // threads)
         self.card = _check(session)
         outputs = [output.name for output in session.get_outputs()]
         self._outputs = [name for name in ("probabilities", "outlier_score") if name in outputs]
@@ -126,10 +126,12 @@ class Model:
         Raises:
             ModelError: it does not.
         """
-        difference = None
-        if not self._is_vouched_for:
-            with suppress(Exception):  # a card may hold anything there
-                difference = self.self_test()
+        if self._is_vouched_for:
+            return
+        try:
+            difference = _difference(_golden_pictures(self.card), self._session)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise ModelError(f"the model {self.path} cannot score its golden pictures: {error}") from error
         if devices.scores_otherwise(difference):
             raise ModelError(
                 f"the model {self.path} is damaged, or this machine computes otherwise: its golden pictures get other "
@@ -165,16 +167,20 @@ def _start(
         if wanted.kind != "cpu":
             choices = cuda.choose(wanted.gpus)
             card = _check(new_session([runtime.CPU_PROVIDER]))  # fails where the file is at fault, and no GPU
-            golden: Golden = []
-            with suppress(Exception):  # a card may hold anything
-                golden = card.golden_pictures()
-            gpus = cuda.start(choices, new_session, partial(_try_out, golden, card.input_size))
+            gpus = cuda.start(choices, new_session, partial(_try_out, _golden_pictures(card), card.input_size))
             return gpus.session, gpus
     except DeviceError as error:
         if wanted.kind == "cuda":
             raise DeviceError(f"CUDA cannot be used: {error}") from error
         log.warning("scanning on the CPU: %s", error)
     return new_session([runtime.CPU_PROVIDER]), None
+
+
+def _golden_pictures(card: Card) -> Golden:
+    """The golden pictures, none where a card holds something else."""
+    with suppress(Exception):
+        return card.golden_pictures()
+    return []
 
 
 def _try_out(golden: Golden, size: int, session: onnxruntime.InferenceSession) -> float | None:
@@ -219,7 +225,9 @@ def _check(session: onnxruntime.InferenceSession) -> Card:
     kind, shape = outputs.get("heatmap", ("tensor(float)", [0, 0]))
     if kind != "tensor(float)" or len(shape) != 2:
         raise ModelError(f"the model's output heatmap must be float [N, h, w], not {outputs}")
+    if outputs.get("outlier_score", ("tensor(float)", [])) != ("tensor(float)", []):
+        raise ModelError(f"the model's output outlier_score must be float [N], not {outputs}")
     has_threshold = card.outlier_threshold is not None or card.unfamiliar_threshold is not None
-    if has_threshold and outputs.get("outlier_score") != ("tensor(float)", []):
+    if has_threshold and "outlier_score" not in outputs:
         raise ModelError("the model has a threshold for outliers but no output outlier_score, float [N]")
     return card

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pneumoscan import decode, drawing, heatmap
+from pneumoscan import drawing, heatmap
 from pneumoscan.decode import DecodeError
-from pneumoscan.records import Label, Record, Status, timestamp
+from pneumoscan.records import Label, Record, Status
+from pneumoscan.reread import reread
 
 LONGEST, SHORTEST = 1024, 512
 """Pixels of a picture's longer side in an overlay: larger ones are reduced, smaller ones enlarged."""
@@ -70,9 +71,7 @@ def original(record: Record, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     grey, width, height = pixels, record.width or len(pixels), record.height or len(pixels)
     with suppress(DecodeError):
-        file = decode.read(record.path)
-        if record.modified in (None, timestamp(file.modified)):
-            picture = decode.decode(file.data, max_pixels=max(decode.MAX_PIXELS, width * height))
+        if picture := reread(record):
             grey, width, height = picture.pixels, picture.width, picture.height
     factor = min(LONGEST, max(SHORTEST, width, height)) / max(width, height)
     size = max(1, round(width * factor)), max(1, round(height * factor))

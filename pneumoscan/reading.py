@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
 
-from pneumoscan.formats import LONGEST, Format, FormatError, TornTailError, read_rows
+from pneumoscan.formats import LONGEST, Format, FormatError, LongLineError, TornTailError, read_rows
 
 NO_RECORD = "not a record of this program"
 PIECE = 65536
@@ -46,7 +46,7 @@ def _numbered(rows: Iterator[Any]) -> Iterator[tuple[Place, dict[str, Any] | str
 
 
 def _numbered_lines(file: BinaryIO, format: Format) -> Iterator[tuple[Place, dict[str, Any] | str]]:
-    """Goes on after a bad line of JSON Lines; in CSV nothing tells where the next record would begin."""
+    """Goes on after a bad line of JSON Lines; in CSV, or a line without end, nothing tells where another begins."""
     before = 0
     while True:
         try:
@@ -59,7 +59,7 @@ def _numbered_lines(file: BinaryIO, format: Format) -> Iterator[tuple[Place, dic
         except FormatError as error:
             line = before + (error.line or 1)
             message = str(error).removeprefix(f"line {error.line}: ")
-            if format is Format.CSV:
+            if format is Format.CSV or isinstance(error, LongLineError):
                 yield line, f"{message}; what follows was not checked"
                 return
             yield line, message

@@ -1,4 +1,4 @@
-"""ONNX Runtime, which must be imported from here, its sessions, and the cores beneath it."""
+"""ONNX Runtime, which must be imported from here, and its sessions."""
 
 import os
 from typing import Any
@@ -22,7 +22,6 @@ __all__ = [
     "CPU_PROVIDER",
     "CUDA_PROVIDER",
     "Providers",
-    "available_cores",
     "filled",
     "onnxruntime",
     "start_session",
@@ -65,10 +64,3 @@ def filled(array: NDArray[Any], count: int) -> NDArray[Any]:
     """The array [N, …], padded with zeros along its first axis to `count`, at least N."""
     missing = count - len(array)
     return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)]) if missing else array
-
-
-def available_cores() -> int:
-    """Cores that this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from pneumoscan import decode
 from pneumoscan.decode import DecodeError, Picture
+from pneumoscan.limits import available_cores
 from pneumoscan.model import Device, Model
 from pneumoscan.pool import pool_of
 from pneumoscan.records import ErrorCode, Record, Status, timestamp
-from pneumoscan.runtime import available_cores
-from pneumoscan.sources import NOTHING_YET, find_files
+from pneumoscan.sources import NOTHING_YET, as_text, find_files
 from pneumoscan.verdict import Score, verdict
 
 BATCHES_AHEAD = 2
@@ -150,14 +150,14 @@ class Scanner:
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         if isinstance(paths, bytes):
-            raise TypeError("paths must be text or os.PathLike, not bytes; see os.fsdecode")
+            paths = [paths]  # which is refused as any of bytes
         stopped = Event()
         under_way: deque[Future[list[T]]] = deque()
         most = self._workers * (1 + BATCHES_AHEAD)
         batch: list[str] = []
         with pool_of(self._workers, "scan") as pool:
             try:
-                for path in find_files(paths) if walk else (os.fspath(path) for path in paths):
+                for path in find_files(paths) if walk else map(as_text, paths):
                     if path != NOTHING_YET:
                         batch.append(path)
                     may_be_smaller = self._may_be_smaller or path == NOTHING_YET

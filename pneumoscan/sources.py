@@ -105,7 +105,7 @@ def find_files(
         passed_over: called with each file whose name is not included, and with each link to a directory that is not
             followed.
     """
-    for path in (os.fspath(path) for path in paths):
+    for path in map(as_text, paths):
         if path == NOTHING_YET:
             yield path
             continue
@@ -113,6 +113,18 @@ def find_files(
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
+
+
+def as_text(path: str | os.PathLike[str]) -> str:
+    """The path as text, which records hold.
+
+    Raises:
+        TypeError: it is something else, such as bytes.
+    """
+    name = os.fspath(path)
+    if isinstance(name, str):
+        return name
+    raise TypeError("paths must be text or os.PathLike, not bytes; see os.fsdecode")
 
 
 class _Entry(NamedTuple):

@@ -9,8 +9,9 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
+
+from pneumoscan import limits
 
 LITTLE_SPACE = 100 * 1024**2
 """Free bytes below which a disk is called nearly full."""
@@ -138,32 +139,19 @@ def locks() -> Answer:
 
 def machine() -> Answer:
     """Cores and memory."""
-    from pneumoscan.runtime import available_cores
-
     memory = None
     with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows does not say
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limit = memory_limit()
-    details = {"cores": available_cores(), "memory_bytes": memory, "memory_limit_bytes": limit}
-    told = f"{details['cores']} cores available" + (f", {_gib(memory)} memory" if memory else "")
+    cpus, limit = limits.cpu_limit(), limits.memory_limit()
+    details = {
+        "cores": limits.available_cores(),
+        "cpu_limit": cpus,
+        "memory_bytes": memory,
+        "memory_limit_bytes": limit,
+    }
+    told = f"{details['cores']} cores available" + (f" (time of {cpus:g} may be used)" if cpus else "")
+    told += f", {_gib(memory)} memory" if memory else ""
     return State.OK, told + (f", of which {_gib(limit)} may be used" if limit else ""), details
-
-
-def memory_limit(groups: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes that Linux control groups (version 2) allow this process, or None where they set no limit.
-
-    Args:
-        groups: lists the process's groups.
-        root: where the file system of control groups is mounted.
-    """
-    limits = []
-    with contextlib.suppress(OSError):
-        own = next((line[3:] for line in groups.read_text().splitlines() if line.startswith("0::")), "/")
-        group = root / own.lstrip("/")
-        for folder in (group, *group.parents):  # an outer group limits the inner ones
-            with contextlib.suppress(OSError, ValueError):  # "max" is no limit
-                limits.append(int((folder / "memory.max").read_text()))
-    return min(limits, default=None)
 
 
 def _gib(count: int) -> str:

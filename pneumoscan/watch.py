@@ -66,20 +66,28 @@ class Folders:
         self._gone: set[str] = set()
 
     def rounds(
-        self, wanted: Callable[[str], bool], listed: Callable[[str], object] = lambda _: None
+        self,
+        wanted: Callable[[str], bool],
+        listed: Callable[[str], object] = lambda _: None,
+        walked: Callable[[], object] = lambda: None,
     ) -> Iterator[Iterator[str]]:
         """Yields, without end and about twice a second, files that are ready. Use up each round before the next.
 
         Args:
             wanted: whether a file is of interest at all; those that are not take no memory.
             listed: called with each folder that could be listed.
+            walked: called after each walk over the folders.
         """
         self._next_walk = time.monotonic()
         for changed in self._changes():
-            found = self._walk(wanted, listed) if time.monotonic() >= self._next_walk else filter(wanted, changed)
+            found = (
+                self._walk(wanted, listed, walked) if time.monotonic() >= self._next_walk else filter(wanted, changed)
+            )
             yield self._ready(found)
 
-    def _walk(self, wanted: Callable[[str], bool], listed: Callable[[str], object]) -> Iterator[str]:
+    def _walk(
+        self, wanted: Callable[[str], bool], listed: Callable[[str], object], walked: Callable[[], object]
+    ) -> Iterator[str]:
         """All files that are wanted, counting the time that finding them takes, but not that of their use."""
         self._tell_what_is_gone()
         files = filter(wanted, find_files(self._directories, self._selection, listed))
@@ -91,6 +99,7 @@ class Folders:
             if path is None:
                 break
             yield path
+        walked()
         self._next_walk = time.monotonic() + max(self._poll, walking / SHARE_OF_WALKING)
 
     def _tell_what_is_gone(self) -> None:

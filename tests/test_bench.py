@@ -280,7 +280,7 @@ class TestTurns:
     def test_tell_loops_and_the_bare_runtime_what_the_scan_really_runs_on(
         self, task: Task, device: str, on_cuda: bool, providers: list[str], loaded_on: str
     ) -> None:
-        commands = replace(task, device=device, on_cuda=on_cuda).commands()
+        commands = replace(task, device=device, on_cuda=on_cuda).prepare()
         assert commands["naive"][-len(providers) - 1 :] == ["8", *providers]
         assert commands["runtime"][-1] == loaded_on
 
@@ -338,7 +338,7 @@ class TestTurns:
 class TestSettings:
     def test_are_tried_in_place_of_those_given(self, task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(settings, "available_cores", lambda: 3)
-        task.commands()
+        task.prepare()
         tried = settings.try_settings(replace(task, images=4), 1, iter)
         assert list(tried["workers"]) == ["1", "2", "3", "6"]
         assert list(tried["batch_size"]) == ["1", "4", "16", "32", "64"]
@@ -348,7 +348,7 @@ class TestSettings:
         self, task: Task, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(settings, "available_cores", lambda: 1)
-        task.commands()
+        task.prepare()
         settings.try_settings(replace(task, images=4, device="auto", on_cuda=False), 1, iter)
         assert not caplog.text
 

@@ -28,7 +28,7 @@ from pneumoscan.cli.exits import Exit
 from pneumoscan.cuda import find_gpus, missing_library
 from pneumoscan.doctor import Trial, examine, try_model
 from pneumoscan.model import Device, Model
-from pneumoscan.surroundings import Check, State, memory_limit
+from pneumoscan.surroundings import Check, State
 from tests.tiny_model import SIZE, write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -136,7 +136,7 @@ class TestTheCommand:
         result = run_doctor(env=os.environ | {"PYTHONPATH": str(tmp_path)})
         assert (result.returncode, result.stderr) == (Exit.UNAVAILABLE, "")
         assert "ImportError: libonnx.so: cannot open; reinstall pneumoscan" in result.stdout
-        assert "Failed: versions, model, shipped, cuda, machine." in result.stdout
+        assert "Failed: versions, model, shipped, cuda." in result.stdout
 
     def test_shows_names_inert(self, run: Run, tmp_path: Path) -> None:
         result = run("doctor", "--model", with_golden(tmp_path / "\x1b[31m.onnx", 0, 0.75, 0.25), "--device", "cpu")
@@ -530,26 +530,12 @@ class TestSurroundings:
         assert check.details["cores"] >= 1
         assert f"{check.details['cores']} cores available" in check.message
 
-    @pytest.mark.parametrize(
-        ("own", "limits", "expected"),
-        [
-            ("0::/a/b\n", {"a/b": "max", "a": "2048"}, 2048),
-            ("4:memory:/x\n0::/a/b\n", {"a/b": "1024", "a": "2048"}, 1024),
-            ("0::/a/b\n", {"a/b": "max", "a": "max"}, None),
-            ("0::/../elsewhere\n", {".": "512"}, 512),
-            ("4:memory:/a\n", {"a": "2048"}, None),
-            ("0::/a\n", {}, None),
-        ],
-    )
-    def test_the_memory_limit_is_that_of_the_tightest_group(
-        self, tmp_path: Path, own: str, limits: dict[str, str], expected: int | None
+    def test_the_machine_has_what_a_container_is_given(
+        self, found: Callable[..., Check], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "own").write_text(own)
-        for folder, limit in limits.items():
-            path = tmp_path / "root" / folder / "memory.max"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(limit + "\n")
-        assert memory_limit(tmp_path / "own", tmp_path / "root") == expected
-
-    def test_the_memory_limit_is_none_where_there_are_no_groups(self, tmp_path: Path) -> None:
-        assert memory_limit(tmp_path / "none", tmp_path / "root") is None
+        monkeypatch.setattr("pneumoscan.limits.cpu_limit", lambda: 0.5)
+        monkeypatch.setattr("pneumoscan.limits.memory_limit", lambda: 1024**3)
+        check = found("machine")
+        assert check.message.startswith("1 cores available (time of 0.5 may be used), ")
+        assert check.message.endswith(" memory, of which 1.0 GiB may be used")
+        assert (check.details["cpu_limit"], check.details["memory_limit_bytes"]) == (0.5, 1024**3)

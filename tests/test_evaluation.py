@@ -199,6 +199,9 @@ class TestOtherThresholds:
         assert found.at[1].confusion["false_positive"] == 0
         assert not any(each.same_data for each in found.at)
 
+    def test_are_not_told_again_for_the_recorded_threshold(self) -> None:
+        assert [each.threshold for each in evaluate(MIXED, [0.5, 0.4, 0.5]).at] == [0.5, 0.4]
+
     def test_count_a_score_on_the_threshold_as_pneumonia(self) -> None:
         assert evaluate(MIXED, [0.4]).at[1].confusion["false_negative"] == 0
 
@@ -215,7 +218,7 @@ class TestOneClassOnly:
         assert (found.at[0].figures[missing].value, found.at[0].figures[missing].cases) == (None, 0)
 
     def test_has_no_threshold_of_a_sensitivity_without_pneumonia(self) -> None:
-        assert [each.threshold for each in evaluate(cases(("n", 0.1))).at] == [0.5, 0.5]
+        assert [each.threshold for each in evaluate(cases(("n", 0.1)), [0.25]).at] == [0.5, 0.25]
 
 
 @settings(deadline=None, max_examples=40)

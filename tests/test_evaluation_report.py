@@ -205,7 +205,7 @@ class TestTheReport:
     def test_says_that_another_model_made_the_records(self, place: Path) -> None:
         recorded("--device", "auto")
         assert heat(place / "eval.html") == []
-        assert "2 pictures have no heatmap: another model scored them." in (place / "eval.html").read_text()
+        assert "No heatmap of 2 pictures: scored by another model." in (place / "eval.html").read_text()
 
     def test_says_which_pictures_are_gone(self, place: Path) -> None:
         (place / "x" / "NORMAL" / "b.png").rename(place / "b.png")

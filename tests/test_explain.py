@@ -240,7 +240,7 @@ class TestTheDrawing:
 
 def test_real_xrays_get_a_line_around_their_evidence(demo_images: list[Path]) -> None:
     scanner = Scanner(device="cpu")
-    for record, pixels, heat in scanner.scan_pictures(demo_images[-1:]):
-        assert pixels is not None and heat is not None and record.label is Label.PNEUMONIA
-        sheet = explanation(record, scanner.model.card, pixels, pixels, heat).crop((668, 128, 1268, 728))
-        assert (np.asarray(sheet) == 255).all(-1).sum() > 500
+    ((record, pixels, heat),) = scanner.scan_pictures(demo_images[-1:])
+    assert pixels is not None and heat is not None and record.label is Label.PNEUMONIA
+    sheet = explanation(record, scanner.model.card, pixels, pixels, heat).crop((668, 128, 1268, 728))
+    assert (np.asarray(sheet) == 255).all(-1).sum() > 500

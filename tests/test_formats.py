@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumoscan import formats
-from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, read_rows, to_csv, to_json
-from pneumoscan.records import Record
+from pneumoscan.formats import ENCODINGS, Format, FormatError, TornTailError, from_dict, read_rows, to_csv, to_json
+from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype
 from tests.records import ILL, failed
 
 READABLE = [Format.CSV, Format.JSONL]
@@ -94,6 +94,20 @@ def test_a_broken_row_before_others_is_no_torn_tail_which_would_be_cut_off() -> 
 
 def test_csv_writes_booleans_as_json_does_and_nothing_for_none() -> None:
     assert to_csv(failed("a.jpg")).startswith(b"a.jpg,error,,,,,,,false,,,,,,empty_file,the file is empty,")
+
+
+@pytest.mark.parametrize("format", READABLE)
+def test_a_record_that_was_read_is_the_one_that_was_written_and_has_its_types(format: Format) -> None:
+    records = [from_dict(values) for values in rows(written(format, ILL, failed("a.jpg")), format)]
+    assert records == [ILL, failed("a.jpg")]
+    assert records[0].label is Label.PNEUMONIA and records[0].subtype is Subtype.BACTERIAL
+    assert (records[0].status, records[1].status) == (Status.OK, Status.ERROR)
+    assert records[1].error is ErrorCode.EMPTY_FILE
+
+
+def test_numbers_that_were_read_have_the_types_of_a_record() -> None:
+    record = from_dict(asdict(ILL) | {"width": 10.0, "probability": 1, "schema": 1.0})
+    assert [type(each) for each in (record.width, record.probability, record.schema)] == [int, float, int]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from PIL import Image
 
 from pneumoscan import atomic, overlay, png, schema
 from pneumoscan.cli import heatmaps
-from pneumoscan.cli.heatmaps import Heatmaps, mirrored
+from pneumoscan.cli.heatmaps import Heatmaps
 from pneumoscan.ledger import Settings
+from pneumoscan.overlay_files import mirrored
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.scan import Scanner, Seen
 from tests.tiny_model import SIZE, write_model
@@ -390,6 +392,15 @@ class TestPredict:
         flat("x/a.png", 9)
         assert predict("x", "--heatmaps", "out").returncode == 0
         assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_all_are_drawn_when_nobody_reads_the_records(
+    tiny_model: Path, flat: Flat, tmp_path: Path, many: Callable[[int], Path]
+) -> None:
+    many(300)
+    script = f"{sys.executable} -m pneumoscan predict many --model {tiny_model} -q --heatmaps h --heatmaps-for all"
+    subprocess.run(["bash", "-c", f"{script} --device cpu | head -1"], cwd=tmp_path, check=True, capture_output=True)
+    assert len(pictures(tmp_path / "h")) == 300
 
 
 class TestDrawing:

@@ -63,7 +63,7 @@ class TestAModel:
     def test_runs_each_call_on_as_many_cores_as_it_is_told_and_asks_for_a_call_on_each_core_that_is_left(
         self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pneumoscan.runtime.available_cores", lambda: 6)
+        monkeypatch.setattr("pneumoscan.limits.available_cores", lambda: 6)
         for threads, calls in ((1, 6), (3, 2), (8, 1)):
             model = Model(tiny_model, "cpu", threads=threads)
             assert model._session.get_session_options().intra_op_num_threads == threads
@@ -101,6 +101,11 @@ class TestAModel:
     @pytest.mark.parametrize("golden", [({"png": "x"},), "abc", ({"png": "", "probabilities": [0, 0, 1]},)])
     def test_whose_golden_pictures_are_none_is_scanned_with(self, tmp_path: Path, golden: object) -> None:
         Scanner(write_model(tmp_path / "m.onnx", golden=golden), device="cpu")
+
+    def test_that_cannot_run_its_golden_pictures_is_not_scanned_with(self, tmp_path: Path) -> None:
+        path = write_model(tmp_path / "m.onnx", golden=(white(0, 0.75, 0.25),), fails_above=0)
+        with pytest.raises(ModelError, match=r"m\.onnx cannot score its golden pictures: "):
+            Scanner(path, device="cpu")
 
     def test_of_its_recorded_digest_is_believed_without_a_test(self, tmp_path: Path) -> None:
         path = write_model(tmp_path / "m.onnx", golden=(white(0.5, 0.25, 0.25),))
@@ -215,6 +220,11 @@ class TestRefusals:
             ({"input_type": TensorProto.FLOAT}, "input must be images, uint8"),
             ({"batch": 1}, "input must be images, uint8"),
             ({"heatmap_type": TensorProto.DOUBLE}, r"output heatmap must be float \[N, h, w\]"),
+            ({"outlier_type": TensorProto.DOUBLE}, r"output outlier_score must be float \[N\]"),
+            ({"outlier_axes": 2}, r"output outlier_score must be float \[N\]"),
+            ({"threshold_method": 5}, "must be text"),
+            ({"licence": None}, "must be text"),
+            ({"data_sha256": ["ab"]}, "must be text"),
         ],
     )
     def test_a_file_that_breaks_the_contract_is_told_in_what(

@@ -98,7 +98,9 @@ def test_a_real_file_cut_anywhere_gets_no_score(demo_images: list[Path], tmp_pat
     for path in demo_images:
         whole = path.read_bytes()
         (tmp_path / path.name).write_bytes(whole[: int(len(whole) * share)])
-    for record in Scanner(device="cpu").scan([tmp_path]):
+    records = list(Scanner(device="cpu").scan([tmp_path]))
+    assert len(records) == 16
+    for record in records:
         assert (record.status, record.error, record.probability) == ("error", "truncated", None), record.path
 
 
@@ -211,7 +213,9 @@ def test_what_is_no_photograph_at_all_is_rejected(
     random = np.random.default_rng(0)
     for number in range(10):
         draw(random).save(tmp_path / f"{number}.png")
-    for record in Scanner(model, device="cpu").scan([tmp_path]):
+    records = list(Scanner(model, device="cpu").scan([tmp_path]))
+    assert len(records) == 10
+    for record in records:
         assert (record.status, record.error) == ("rejected", "not_a_chest_xray"), (record.path, record.outlier_score)
         assert (record.label, record.probability) == (None, None)
 

@@ -27,6 +27,8 @@ from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import ScanPage, write_page
 from pneumoscan.cli.recorded import latest
 from pneumoscan.formats import to_json
+from pneumoscan.records import Record
+from pneumoscan.report import pictures
 from pneumoscan.report import worklist as limits
 from pneumoscan.report.page import asset, page
 from pneumoscan.report.worklist import Worklist
@@ -223,7 +225,33 @@ class TestTheCommandReport:
         predictions = scan("o.csv")
         assert run("report", predictions, "-o", "r.html", "--device", "cpu", cwd=tmp_path).returncode == Exit.OK
         assert not [row for row in rows_of(tmp_path / "r.html").values() if "heat" in row]
-        assert "1 picture has no heatmap: another model scored it." in (tmp_path / "r.html").read_text()
+        assert "No heatmap of 1 picture: scored by another model." in (tmp_path / "r.html").read_text()
+
+    def test_shows_heatmaps_of_pictures_as_large_as_those_that_were_scanned(
+        self, run: Run, predict: Run, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "x").mkdir()
+        Image.new("L", (9000, 7500), 204).save(tmp_path / "x" / "large.png")
+        assert predict("x", "-o", "o.jsonl", "--max-pixels", 10**8, cwd=tmp_path).returncode == Exit.OK
+        run("report", "o.jsonl", "-o", "r.html", "--device", "cpu", "--model", tiny_model, cwd=tmp_path)
+        assert {"image", "heat"} <= rows_of(tmp_path / "r.html")["x/large.png"].keys()
+
+    def test_says_which_heatmaps_could_not_be_made(
+        self, scan: Scan, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scan("o.csv")
+        monkeypatch.chdir(tmp_path)
+        make = pictures.thumbnail
+
+        def thumbnail(record: Record, root: Path) -> str:
+            made = make(record, root)
+            os.utime(root / record.path, (1, 1))
+            return made
+
+        monkeypatch.setattr(pictures, "thumbnail", thumbnail)
+        arguments = ["report", "o.csv", "-o", "r.html", "--device", "cpu", "--model", str(tiny_model)]
+        assert CliRunner().invoke(app, arguments).exit_code == Exit.OK
+        assert "No heatmap of 1 picture: changed, or unreadable by now." in (tmp_path / "r.html").read_text()
 
     def test_shows_heatmaps_of_whichever_shipped_model_made_the_records(
         self, scan: Scan, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

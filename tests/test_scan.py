@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -494,9 +495,11 @@ def test_a_threshold_is_for_good_since_records_tell_it(tiny_model: Path) -> None
         Scanner(tiny_model, device="cpu").threshold = 0.9  # type: ignore[misc]
 
 
-def test_paths_are_no_bytes(tiny_model: Path) -> None:
+@pytest.mark.parametrize("paths", [b"a.png", [b"a.png"], ["a.png", b"a.png"]])
+@pytest.mark.parametrize("walk", [True, False])
+def test_paths_are_no_bytes(tiny_model: Path, paths: Any, walk: bool) -> None:
     with pytest.raises(TypeError, match=r"must be text or os\.PathLike, not bytes"):
-        list(Scanner(tiny_model, device="cpu").scan(b"a.png"))  # type: ignore[arg-type]
+        list(Scanner(tiny_model, device="cpu").scan(paths, walk=walk))
 
 
 def test_what_a_scanner_raises_is_named_beside_it(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import os
 import shlex
 import shutil
 import socket
@@ -46,6 +47,17 @@ class TestTheUnit:
                 result = run("watch", ".", *arguments, "--print-systemd-unit", cwd=cwd)
                 assert (result.returncode, result.stdout) == (2, "")
                 assert "systemd takes no directory with such a name" in " ".join(result.stderr.replace("│", "").split())
+
+    def test_names_nothing_that_is_not_utf_8(self, run: Run, tmp_path: Path) -> None:
+        (folder := tmp_path / os.fsdecode(b"x\xff")).mkdir()
+        for arguments, cwd, told in (
+            ([".", "-o", "o.jsonl"], folder, "systemd takes no directory with such a name"),
+            ([".", "-o", folder / "o.jsonl"], tmp_path, "systemd takes no directory with such a name"),
+            ([folder.name, "-o", "o.jsonl"], tmp_path, "systemd takes no name that is not UTF-8"),
+        ):
+            result = run("watch", *arguments, "--print-systemd-unit", cwd=cwd)
+            assert (result.returncode, result.stdout) == (2, "")
+            assert told in " ".join(result.stderr.replace("│", "").split())
 
     @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
     def test_is_one_that_systemd_understands(self, tmp_path: Path) -> None:

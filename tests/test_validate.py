@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from pneumoscan import reading
+from pneumoscan import formats, reading
 from pneumoscan.cli import app
 from pneumoscan.cli.validate import LONGEST, SHOWN, check
 from pneumoscan.formats import ENCODINGS, Format
@@ -219,6 +219,15 @@ class TestJson:
         ((place, told),) = reading.rows(file, Format.JSON)
         assert (place, told[:21]) == (None, "not JSON, or cut off:")
         assert file.tell() <= 4 * PIECE
+
+    def test_a_line_without_end_is_told_as_one_after_which_nothing_was_checked(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(formats, "LONGEST", 1000)
+        whole = ENCODINGS[Format.JSONL].record(ILL)
+        lines = said(whole + b"x" * 2500 + b"\n" + whole, Format.JSONL)
+        assert lines[0] == "x:2: not a record of this program; what follows was not checked"
+        assert len(lines) == 2
 
     @pytest.mark.parametrize("rest", [b"", b",", b",]", b" {}]", b"]]", b'],"'])
     def test_that_breaks_after_a_record_is_told_at_the_next(self, rest: bytes) -> None:

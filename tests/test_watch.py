@@ -312,55 +312,51 @@ def test_a_file_that_changes_while_it_is_read_and_fails_is_wanted_again(flat: Fl
         assert to_do.wants(str(path)) == changes
 
 
-def test_a_file_that_failed_and_is_gone_takes_no_memory(flat: Flat) -> None:
-    path = flat("a.png", 51)
+def test_of_files_that_failed_only_those_that_are_there_are_kept_in_mind(flat: Flat, tmp_path: Path) -> None:
+    gone, kept = flat("in/a.png", 51), flat("in/b.png", 51)
     scanner = SimpleNamespace(model=SimpleNamespace(sha256="0"), threshold=0.5, max_pixels=1)
     to_do = _ToDo(scanner, SimpleNamespace(owns=lambda _: False, done=lambda *_: None))  # type: ignore[arg-type]
-    list(to_do.begin(iter([str(path)])))
-    to_do.end(str(path), failed=True)
-    path.unlink()
-    assert not to_do.wants(str(path))
-    assert not to_do._failed
+    folders = Folders([str(tmp_path / "in")], Selection(), settle=0, poll=0, events=False)
+    rounds = folders.rounds(to_do.wants, walked=to_do.forget_gone)
+    tried = []
+    while len(tried) < 2:
+        for path in to_do.begin(next(rounds)):
+            tried.append(path)
+            to_do.end(path, failed=True)
+    assert tried == [str(gone), str(kept)]
+    gone.unlink()
+    assert list(next(rounds)) == []
+    assert list(to_do._failed) == [str(kept)]
 
 
 class TestFolders:
-    def test_are_walked_less_often_when_it_takes_long_to_tell_what_is_wanted(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        clock = [1000.0]
-
-        def asked(_: str) -> bool:
-            clock[0] += 10
-            return False
-
-        monkeypatch.setattr("pneumoscan.watch.find_files", lambda *_: iter("abc"))
-        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
-        folders = Folders(["in"], Selection(), settle=0, poll=5, events=False)
-        assert list(next(folders.rounds(asked))) == []
-        assert folders._next_walk == 1030 + 300
-
     def test_do_not_give_a_file_with_an_old_time_before_it_has_settled(self, flat: Flat, tmp_path: Path) -> None:
         path = flat("in/a.png", 1)
         os.utime(path, (0, 0))  # as copied with its times a moment ago
         folders = Folders([str(tmp_path / "in")], Selection(), settle=60, poll=5, events=False)
         assert list(next(folders.rounds(lambda path: True))) == []
 
-    def test_are_walked_less_often_when_walks_take_long(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("slow", ["to walk", "to tell what is wanted"])
+    def test_are_walked_less_often_when_walks_take_long(self, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
         clock = [1000.0]
 
-        def slow(*_: object) -> Iterator[str]:
-            clock[0] += 30
-            yield from ()
+        def walk(*_: object) -> Iterator[str]:
+            clock[0] += 30 if slow == "to walk" else 0
+            yield "a"
+
+        def wanted(_: str) -> bool:
+            clock[0] += 30 if slow == "to tell what is wanted" else 0
+            return False
 
         def sleep(seconds: float) -> None:
             clock[0] += seconds
 
-        monkeypatch.setattr("pneumoscan.watch.find_files", slow)
+        monkeypatch.setattr("pneumoscan.watch.find_files", walk)
         monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
         monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
         folders = Folders(["in"], Selection(), settle=0, poll=5, events=False)
         walks = []
-        for ready in folders.rounds(lambda path: True):
+        for ready in folders.rounds(wanted):
             before = clock[0]
             assert list(ready) == []
             if clock[0] != before:

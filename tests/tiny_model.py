@@ -35,6 +35,8 @@ def write_model(
     looks_at: NDArray[np.bool_] | None = None,
     has_heatmap: bool = True,
     heatmap_type: int = TensorProto.FLOAT,
+    outlier_type: int = TensorProto.FLOAT,
+    outlier_axes: int = 0,
     **changes: object,
 ) -> Path:
     """Writes the tiny model.
@@ -50,12 +52,13 @@ def write_model(
         looks_at: bool [SIZE, SIZE], the pixels that m is the mean of; all unless given.
         has_heatmap: whether it has that output: the brightness of each pixel.
         heatmap_type: of that output, to break the contract.
+        outlier_type, outlier_axes: of the outlier score, and how many more of one element it has, 0 or 2, likewise.
         changes: fields of the card.
     """
     images = helper.make_tensor_value_info("images", input_type, [batch, SIZE, SIZE])
     outputs = [
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3]),
-        helper.make_tensor_value_info("outlier_score", TensorProto.FLOAT, ["N"]),
+        helper.make_tensor_value_info("outlier_score", outlier_type, ["N", *[1] * outlier_axes]),
     ]
     if has_heatmap:
         outputs.append(helper.make_tensor_value_info("heatmap", heatmap_type, ["N", SIZE, SIZE]))
@@ -65,7 +68,8 @@ def write_model(
         helper.make_node("Cast", ["bright"], ["heatmap"], to=heatmap_type),
         helper.make_node("Mul", ["bright", "weights"], ["weighted"]),
         helper.make_node("ReduceMean", ["weighted", "one_two"], ["mean"], keepdims=0),
-        helper.make_node("ReduceMin", ["bright", "one_two"], ["outlier_score"], keepdims=0),
+        helper.make_node("ReduceMin", ["bright", "one_two"], ["darkest"], keepdims=int(outlier_axes > 0)),
+        helper.make_node("Cast", ["darkest"], ["outlier_score"], to=outlier_type),
         helper.make_node("Unsqueeze", ["mean", "last"], ["column"]),
         helper.make_node("Mul", ["column", "slope"], ["scaled"]),
         helper.make_node("Add", ["scaled", "start"], ["sum"]),

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pneumoscan.card import CLASSES
+from pneumoscan.limits import available_cores
 from pneumoscan.model import Model, ModelError
-from pneumoscan.runtime import available_cores
 from train import stress
 from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
 from train.errors import AuditError

@@ -132,7 +132,7 @@ def release(
     return card, calibration
 
 
-def need_place(out: Path) -> None:
+def make_place(out: Path) -> None:
     """Makes the folder of a model file, and sees to it that the file, its card and its curves could be written there.
 
     Raises:

@@ -17,8 +17,8 @@ from itertools import cycle, islice
 import numpy as np
 
 from pneumoscan import decode
+from pneumoscan.limits import available_cores
 from pneumoscan.model import Device, Model
-from pneumoscan.runtime import available_cores
 from pneumoscan.sources import find_files
 
 IN_MEMORY = 128

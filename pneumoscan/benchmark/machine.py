@@ -11,7 +11,7 @@ from typing import Any
 from PIL import features
 
 from pneumoscan.cuda import find_gpus
-from pneumoscan.runtime import available_cores
+from pneumoscan.limits import available_cores
 
 
 def describe() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscan import decode
-from pneumoscan.runtime import available_cores
+from pneumoscan.limits import available_cores
 from pneumoscan.sources import find_files
 
 DRAWN = 24

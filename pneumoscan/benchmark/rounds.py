@@ -76,8 +76,8 @@ class Task:
     scripts: dict[str, Path]
     sizes: tuple[int, ...] = ()
 
-    def commands(self) -> dict[str, list[str]]:
-        """Makes the folders of links, and says what Python is called with for each stage."""
+    def prepare(self) -> dict[str, list[str]]:
+        """Makes the folders of links, once, and says what Python is called with for each stage."""
         folder, single = self._fill("images", self.images), self._fill("single", 1)
         predict = [*self._predict(), "-o", self._output]
         providers = [CUDA_PROVIDER, CPU_PROVIDER] if self.on_cuda else [CPU_PROVIDER]
@@ -142,7 +142,7 @@ def take_turns(task: Task, rounds: int) -> Iterator[tuple[int, str, Measured | P
     Raises:
         ProcessError: another stage failed.
     """
-    commands = task.commands()
+    commands = task.prepare()
     for number in range(rounds):
         for name in list(commands) if number % 2 == 0 else list(commands)[::-1]:
             try:

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from pneumoscan.benchmark.rounds import Task
-from pneumoscan.runtime import available_cores
+from pneumoscan.limits import available_cores
 from pneumoscan.scan import Scanner
 from pneumoscan.sources import find_files
 
@@ -37,7 +37,7 @@ def try_settings(task: Task, rounds: int, watch: Callable[[Sequence[Setting]], I
     """Scans a share of the files with each setting, in turn forwards and backwards, without the start.
 
     Args:
-        task: of which `commands` has made the folder `images`.
+        task: of which `prepare` has made the folder `images`.
         rounds: how often.
         watch: passes on all that is to be done, and may show how far that is.
 

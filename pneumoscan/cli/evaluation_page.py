@@ -7,11 +7,11 @@ from pneumoscan.cli.pages import add_heat, save_page
 from pneumoscan.evaluation import Cases, Evaluation
 from pneumoscan.heatmap import Heat
 from pneumoscan.labels import Pairing
+from pneumoscan.limits import available_cores
 from pneumoscan.plots import as_svg
 from pneumoscan.report.evaluation_page import render
 from pneumoscan.report.mistakes import worst
 from pneumoscan.report.pictures import thumbnails
-from pneumoscan.runtime import available_cores
 from pneumoscan.scan import Scanner
 
 

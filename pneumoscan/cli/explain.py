@@ -9,10 +9,10 @@ import typer
 
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, misuse, need_place, say
-from pneumoscan.cli.heatmaps import fitting
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
+from pneumoscan.overlay_files import file_name
 from pneumoscan.records import Status
 from pneumoscan.signatures import is_picture
 from pneumoscan.sources import identity_of
@@ -88,7 +88,7 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
             misuse(f"{path} is a directory: name pictures in it, as in {os.path.join(path, '*.jpeg')}", "IMAGE")
     folder = Path() if output is None else output
     if output is None or os.path.isdir(output):
-        targets = [folder / fitting(os.path.basename(path), SUFFIX) for path in images]
+        targets = [folder / file_name(os.path.basename(path), SUFFIX) for path in images]
     elif len(images) > 1:
         misuse(f"{output} is not a directory, which several pictures need", "-o")
     elif output.suffix.lower() != ".png":

@@ -1,8 +1,6 @@
-"""A folder of overlays that mirrors the inputs of a scan: where each goes, and drawing them beside the scan."""
+"""Drawing overlays beside a scan, into a folder that mirrors its inputs."""
 
-import hashlib
 import os
-import re
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse, need_new_folder
 from pneumoscan.ledger import Settings
+from pneumoscan.overlay_files import basis, basis_of, drawn_from, lies_in, mirrored
 from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, timestamp
 from pneumoscan.signatures import is_picture
@@ -28,41 +27,8 @@ Which = Literal["positive", "review", "all"]
 DRAWERS = 2
 AHEAD = 8
 """Overlays under way at most, each of which holds a picture."""
-LONGEST_NAME = 255
-"""Bytes that most file systems take."""
 TOLD = 3
 """Failures that are reported one by one."""
-
-
-def mirrored(path: str) -> str:
-    """Where in the folder the overlay of an input goes: its own path, with `.png` after the whole name.
-
-    No two inputs share a place, no place lies below another, and none leads out of the folder. So what a path could
-    hold besides names becomes a name with an @ before it, `@up` for `..` and `@root` for an absolute path; names that
-    begin with @ get another one, and folders whose names end like a picture's get one behind.
-
-    Args:
-        path: of a file.
-    """
-    drive, rest = os.path.splitdrive(path)
-    *folders, name = [part for part in rest.replace(os.altsep or os.sep, os.sep).split(os.sep) if part not in ("", ".")]
-    parts = [fitting(re.sub(r"(?i)(\.png@*)$", r"\1@", "@up" if part == ".." else _escaped(part))) for part in folders]
-    if drive or rest.startswith(os.sep):
-        parts.insert(0, "@root" + re.sub(r"\W", "", drive))
-    return os.path.join(*parts, fitting(_escaped(name), ".png"))
-
-
-def fitting(name: str, suffix: str = "") -> str:
-    """The name and a suffix; where both have `LONGEST_NAME` bytes or more, the name is cut and gets its digest."""
-    content, room = os.fsencode(name), LONGEST_NAME - len(suffix)
-    if len(content) >= room:  # of just so many, too: it could be another's with its digest
-        digest = hashlib.sha256(content).hexdigest()[:16]
-        name = content[: room - 1 - len(digest)].decode(errors="ignore") + f"@{digest}"
-    return name + suffix
-
-
-def _escaped(name: str) -> str:
-    return "@" + name if name.startswith("@") else name
 
 
 class Heatmaps:
@@ -95,13 +61,13 @@ class Heatmaps:
 
     def holds(self, path: str) -> bool:
         """Whether a path lies in the folder. Such pictures must not be inputs: earlier overlays are there."""
-        return _lies_in(path, self._root)
+        return lies_in(path, self._root)
 
     def leave_out(self, path: str) -> bool:
         """Whether a path lies in the folder. It is counted, unless this program has drawn it: that nobody will miss."""
         if not self.holds(path):
             return False
-        self.left_out += _drawn_from(path) is None
+        self.left_out += drawn_from(path) is None
         return True
 
     def lacks(self, path: str, label: str | None, review: bool, settings: Settings) -> bool:
@@ -110,8 +76,8 @@ class Heatmaps:
             return False
         with suppress(OSError):
             status = os.stat(path)
-            basis = _basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
-            return _drawn_from(self._folder / mirrored(path)) != basis
+            wanted = basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
+            return drawn_from(self._folder / mirrored(path)) != wanted
         return False
 
     def draw(self, pictures: Iterator["Seen"]) -> "Generator[Seen]":
@@ -149,8 +115,8 @@ class Heatmaps:
     def _forget(self, record: Record) -> None:
         """Removes an overlay of what an input was, or was said to be, before this record; no sheet of `explain`."""
         target = self._folder / mirrored(record.path)
-        is_another = _drawn_from(target) not in (None, "", _basis_of(record))
-        if is_another and _lies_in(os.fspath(target.parent), self._root):
+        is_another = drawn_from(target) not in (None, "", basis_of(record))
+        if is_another and lies_in(os.fspath(target.parent), self._root):
             with suppress(OSError):
                 os.unlink(target)
 
@@ -160,13 +126,13 @@ class Heatmaps:
 
         target = self._folder / place
         picture = overlay(record, original(record, pixels), heat)
-        if not _lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
+        if not lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
-        if not target.is_symlink() and is_picture(target) and _drawn_from(target) is None:
+        if not target.is_symlink() and is_picture(target) and drawn_from(target) is None:
             raise OSError(0, "a picture lies there that this program has not drawn")
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.
-        replace_with(target, png.own(picture, 1, _basis_of(record)))
+        replace_with(target, png.own(picture, 1, basis_of(record)))
 
     def _finished(self, seen: "Seen", place: str, drawn: Future[None] | None) -> "Seen":
         try:
@@ -179,24 +145,3 @@ class Heatmaps:
                 reason = getattr(error, "strerror", None) or error or "not enough memory"
                 complain(f"cannot write the heatmap {self._folder / place}: {reason}")
         return seen
-
-
-def _drawn_from(path: str | os.PathLike[str]) -> str | None:
-    """What a drawing was drawn from; None where there is none of this program's."""
-    from pneumoscan import png
-
-    return png.basis_of(path)
-
-
-def _basis_of(record: Record) -> str:
-    return _basis(record.bytes, record.modified, record.model_sha256, record.threshold)
-
-
-def _basis(size: int | None, modified: str | None, model_sha256: str, threshold: float) -> str:
-    """What decides an overlay, as it is noted in it."""
-    return f"{size} bytes of {modified}, model {model_sha256}, threshold {threshold!r}"
-
-
-def _lies_in(path: str, root: str) -> bool:
-    path = os.path.realpath(path)
-    return path == root or path.startswith(os.path.join(root, ""))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import complain, misuse, need_target
+from pneumoscan.cli.exits import complain, counted, misuse, need_target
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
+from pneumoscan.reread import most_pixels
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -152,8 +153,8 @@ def _pictures(
     entries: "Sequence[Entry]", target: Path, root: Path, thumbnails: int, images: str, quiet: bool
 ) -> list[dict[str, str]]:
     """For each row what the page holds of its picture."""
+    from pneumoscan.limits import available_cores
     from pneumoscan.report import pictures
-    from pneumoscan.runtime import available_cores
 
     if images == "link":
         return [
@@ -199,15 +200,17 @@ def add_heat(
     if not scanner.model.has_heatmap:
         return []
     fitting = [each for each in wanted if each[0].model_sha256 == scanner.model.sha256]
+    scanner.max_pixels = max(scanner.max_pixels, most_pixels(record for record, _ in fitting))
     again = scanner.scan_pictures((os.path.join(root, record.path) for record, _ in fitting), walk=False)
     watched = progress(again, "heatmaps", quiet=quiet, total=len(fitting))
     for (record, picture), seen in zip(fitting, watched, strict=True):
         if seen.heatmap is not None and seen.record.modified == record.modified:
             picture["heat"] = heat_layer(seen.heatmap)
-    foreign = len(wanted) - len(fitting)
-    if foreign == 1:
-        return ["1 picture has no heatmap: another model scored it."]
-    return [f"{foreign:,} pictures have no heatmap: another model scored them."] if foreign else []
+    lacking = {
+        "scored by another model": len(wanted) - len(fitting),
+        "changed, or unreadable by now": sum("heat" not in picture for _, picture in fitting),
+    }
+    return [f"No heatmap of {counted(number, 'picture')}: {why}." for why, number in lacking.items() if number]
 
 
 def _left_out(worklist: "Worklist") -> list[str]:

@@ -186,7 +186,7 @@ def predict(
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
-            if not outputs and page is None:
+            if not outputs and page is None and overlays is None:
                 is_cut = outputs.failed
                 break
             counts.add(record)

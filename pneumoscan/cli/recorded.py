@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from typing import cast
 
 from pneumoscan.cli.exits import Exit, fail, misuse
-from pneumoscan.formats import SUFFIXES, Format
+from pneumoscan.formats import SUFFIXES, Format, from_dict
 from pneumoscan.path_table import PathTable
 from pneumoscan.reading import rows
 from pneumoscan.records import Record
@@ -72,7 +72,7 @@ def _records(stream: io.BufferedReader, file: Path, option: str, format: Format)
             if isinstance(found, str) or wrong:
                 where = file if place is None else f"{file}:{place}"
                 misuse(f"{where}: {wrong[0]}", option)
-            yield Record(**found)
+            yield from_dict(found)
     except OSError as error:
         misuse(f"cannot read {file}: {error.strerror}", option)
     except ModuleNotFoundError as error:

@@ -22,7 +22,7 @@ GRACE = 30
 PATIENCE = 5
 """Seconds after a signal for which the reader of a pipe is still waited for, before files are completed without it."""
 ECHO = 0.2
-"""Seconds for which another signal is but the same one: timeout(1) sends its own to the program, then to its group."""
+"""Seconds for which another signal counts as the same: timeout(1) sends its own to the program, then to its group."""
 
 
 class StopSignal:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import is_file
-from pneumoscan.cli.exits import Exit, misuse, need_folder, tell
+from pneumoscan.cli.exits import Exit, misuse, need_folder, say, tell
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -99,9 +99,11 @@ def watch(
         command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
         writes_to = os.path.dirname(os.path.realpath(output))
         for folder, option in ((os.getcwd(), "working directory"), (writes_to, "-o")):
-            if re.search(r"[\x00-\x1f\x7f]|[\\\s]$", folder):
+            if re.search(r"[\x00-\x1f\x7f]|[\\\s]$", folder) or not _is_text(folder):
                 misuse(f"{folder}: systemd takes no directory with such a name", option)
-        typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to), nl=False)
+        if wrong := [word for word in command if not _is_text(word)]:
+            misuse(f"{wrong[0]}: systemd takes no name that is not UTF-8", PRINT_UNIT)
+        say(unit(command, working_directory=os.getcwd(), writes_to=writes_to))
         return
     selection = Selection(
         recursive=recursive,
@@ -119,7 +121,7 @@ def watch(
         to_do = _ToDo(scanner, outputs)
         folders = Folders(_spelt_alike(directories), selection, settle=settle, poll=poll, events=events)
         notify("READY=1")
-        for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure)):
+        for ready in stop.until(folders.rounds(to_do.wants, outputs.forget_failure, to_do.forget_gone)):
             counts = Counts()
             for record in stop.until(scanner.scan(to_do.begin(ready), walk=False)):
                 is_gone = record.error is ErrorCode.NOT_FOUND
@@ -135,6 +137,11 @@ def watch(
                 break
         notify("STOPPING=1")
     raise typer.Exit(stop.code if stop.number else Exit.INPUT_ERRORS)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8, and not any bytes."""
+    return not re.search(r"[\ud800-\udfff]", name)
 
 
 def _spelt_alike(directories: list[str]) -> list[str]:
@@ -161,11 +168,15 @@ class _ToDo:
         """Whether a file needs a scan."""
         state = state_of(path)
         if state is None:
-            self._failed.pop(path, None)
             return False
         if self._failed.get(path) == state or self._outputs.owns(path):
             return False
         return self._outputs.done(path, self._settings) is None
+
+    def forget_gone(self) -> None:
+        """Forgets what has failed and is gone."""
+        for path in [path for path in self._failed if state_of(path) is None]:
+            del self._failed[path]
 
     def begin(self, paths: Iterator[str]) -> Iterator[str]:
         """Passes on paths, and notes in which state they are before they are read."""

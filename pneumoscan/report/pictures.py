@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscan import decode, heatmap
+from pneumoscan import heatmap
 from pneumoscan.decode import DecodeError
-from pneumoscan.records import ErrorCode, Record, timestamp
+from pneumoscan.records import ErrorCode, Record
+from pneumoscan.reread import reread
 
 LONGER_SIDE = 512
 """Pixels of a thumbnail: enough to fill a laptop's screen, 10 kB each."""
@@ -49,14 +50,12 @@ def thumbnail(record: Record, root: Path) -> str:
         NoPictureError: it is not there any more, or is another one.
     """
     try:
-        file = decode.read(os.path.join(root, record.path))
-        if record.modified not in (None, timestamp(file.modified)):
-            raise NoPictureError("picture changed since it was scored")
-        pixels = (record.width or 0) * (record.height or 0)  # which the scan has decoded, by its own limit
-        picture = decode.decode(file.data, LONGER_SIDE, max_pixels=max(decode.MAX_PIXELS, pixels))
+        picture = reread(record, root, LONGER_SIDE)
     except DecodeError as error:
         found = error.code is not ErrorCode.NOT_FOUND
         raise NoPictureError(f"picture cannot be shown: {error}" if found else "picture not found") from error
+    if picture is None:
+        raise NoPictureError("picture changed since it was scored")
     scale = LONGER_SIDE / max(picture.width, picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     return _data_url(Image.fromarray(picture.pixels).resize(size), "WEBP", quality=QUALITY, method=2)

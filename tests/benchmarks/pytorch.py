@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from pneumoscan.limits import available_cores
 from pneumoscan.model import Model
-from pneumoscan.runtime import available_cores
 from train.network import Network
 from train.settings import NETWORKS
 

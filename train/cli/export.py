@@ -40,10 +40,10 @@ def export(
     ] = None,
 ) -> None:
     """Calibrate a finished fit on its folds, and write the ONNX file and its CARD.md."""
-    from train.release import find_weaknesses, need_place, release, source_of
+    from train.release import find_weaknesses, make_place, release, source_of
 
     out = out or run / "model.onnx"
-    need_place(out)
+    make_place(out)
     samples, pixels = training_data(data)
     card, calibration = release(
         samples,
