@@ -166,7 +166,7 @@ def _read_csv(source: str) -> list[tuple[str, Labelled | None]]:
     with open(source, "rb") as data, TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as file:
         if data.peek(2)[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
             raise LabelError(f"{source} is in UTF-16: save it as UTF-8")
-        rows = csv.DictReader(file, restval="", strict=True)
+        rows = csv.DictReader(file, restval="", strict=True, skipinitialspace=True)
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         _check_header(rows.fieldnames, source)
         for row in rows:
@@ -189,7 +189,10 @@ def _check_header(columns: Sequence[str], source: str) -> None:
     if not {"path", "label"} <= set(columns):
         named = ", ".join(map(repr, columns))
         has = textwrap.shorten(f"the columns {named}", 300, placeholder=" …") if columns else "no columns"
-        raise LabelError(f"{source} needs the columns path and label, and may have subtype and group; it has {has}")
+        advice = "; separate them with commas" if len(columns) == 1 and re.search("[;\t]", columns[0]) else ""
+        raise LabelError(
+            f"{source} needs the columns path and label, and may have subtype and group; it has {has}{advice}"
+        )
     for name in ("path", "label", "subtype", "group"):
         if columns.count(name) > 1:
             raise LabelError(f"{source} has several columns {name}")

@@ -7,6 +7,7 @@ Other text that is not UTF-8 is kept as `printable` shows it only.
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -26,6 +27,8 @@ except ModuleNotFoundError as error:
 
 GROUP_ROWS = 10_000
 """Records in a row group, which are held in memory until it is written."""
+INDEX = re.compile(r"__index_level_\d+__")
+"""Name of a column that pandas adds."""
 
 
 def arrow_schema() -> pa.Schema:
@@ -142,20 +145,29 @@ def _is_utf8(text: str) -> bool:
 def read_rows(file: BinaryIO) -> Iterator[dict[str, Any]]:
     """Streams the records of a Parquet file, which must be seekable; paths are as they were found.
 
-    Whether they are valid is not checked.
+    Whether they are valid is not checked. What other programs have saved may have other types that hold the same, and
+    an index, as pandas adds one.
 
     Raises:
-        FormatError: it is no Parquet, is damaged, or has other columns. Records before the damage have been yielded.
+        FormatError: it is no Parquet, is damaged, or has other columns, by name or by what they hold. Records before
+            that have been yielded.
     """
     try:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
-        if not parquet.schema_arrow.equals(SCHEMA):
+        if [name for name in parquet.schema_arrow.names if not INDEX.fullmatch(name)] != SCHEMA.names:
             raise FormatError("the columns are not those of this program")
-        for batch in parquet.iter_batches(GROUP_ROWS):
-            for values in batch.to_pylist():
+        for batch in parquet.iter_batches(GROUP_ROWS, columns=SCHEMA.names):
+            for values in _of_our_types(batch).to_pylist():
                 raw_path = values.pop("path_bytes")
                 if raw_path is not None:
                     values["path"] = os.fsdecode(raw_path)
                 yield values
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FormatError(f"not readable as Parquet: {error}") from error
+
+
+def _of_our_types(batch: pa.RecordBatch) -> pa.Table:
+    try:
+        return pa.Table.from_batches([batch]).cast(SCHEMA)
+    except (ValueError, pa.ArrowNotImplementedError) as error:  # of which pyarrow's others are
+        raise FormatError(f"the columns hold something else than those of this program: {error}") from error

@@ -13,6 +13,8 @@ TICK = 0.5
 """Seconds between looks at files that may still grow."""
 SHARE_OF_WALKING = 0.1
 """Most of the time that walks over the folders may take."""
+RETRY, LONGEST_PAUSE = 60.0, 3600.0
+"""Seconds for which walks must do after native events have failed, the first time and at most."""
 
 log = logging.getLogger(__name__)
 
@@ -131,16 +133,19 @@ class Folders:
 
     def _changes(self) -> Iterator[list[str]]:
         """Files of which native events tell, about twice a second; none where there are no events."""
-        if self._events:
-            try:
-                yield from self._native_events()
-            except ModuleNotFoundError:
-                pass
-            except Exception as error:  # such as too many folders for the system; watchfiles' own errors have no base
-                log.warning("no native events, looking every %g s instead: %s", self._poll, error)
+        pause = RETRY
         while True:
-            yield []
-            time.sleep(TICK)
+            if self._events:
+                try:
+                    yield from self._native_events()
+                except ModuleNotFoundError:
+                    self._events = False
+                except Exception as error:  # such as too many folders for the system, or a name that is not UTF-8
+                    log.warning("no native events for %g s, looking every %g s instead: %s", pause, self._poll, error)
+            end, pause = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
+            while not self._events or time.monotonic() < end:
+                yield []
+                time.sleep(TICK)
 
     def _native_events(self) -> Iterator[list[str]]:
         import watchfiles

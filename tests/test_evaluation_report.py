@@ -153,6 +153,12 @@ def heat(page: Path) -> list[str]:
 
 
 class TestTheReport:
+    def test_is_not_named_like_the_folder_of_plots(self, place: Path) -> None:
+        code, stdout, stderr = recorded("--plots", place / "eval.html")
+        assert (code, stdout) == (Exit.USAGE, "")
+        assert "eval.html is named twice" in stderr
+        assert not (place / "eval.html").exists()
+
     def test_says_what_the_terminal_does(self, place: Path, tiny_model: Path) -> None:
         code, stdout, stderr = scan(tiny_model)
         assert code == Exit.OK

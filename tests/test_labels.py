@@ -162,6 +162,10 @@ class TestCsv:
             writing.result(timeout=60)
         assert each.path == f"{tmp_path}/a.jpg"
 
+    def test_may_have_spaces_after_its_commas(self, tmp_path: Path) -> None:
+        ((each,), _) = read_labels(table(tmp_path, 'label, path, group\nNORMAL, "a, b.jpg", p1\n'))
+        assert (each.path, each.label, each.group) == (f"{tmp_path}/a, b.jpg", Label.NORMAL, "p1")
+
     def test_may_leave_a_label_empty(self, tmp_path: Path) -> None:
         found, unlabelled = read_labels(table(tmp_path, "path,label\na.jpg,\nb.jpg,normal\n"))
         assert (len(found), unlabelled) == (1, [f"{tmp_path}/a.jpg"])
@@ -176,7 +180,8 @@ class TestCsv:
             ("file,label\na.jpg,normal\n", "needs the columns path and label, .*; it has the columns 'file', 'label'"),
             ("", "needs the columns path and label, .*; it has no columns"),
             ("path,label\na.jpg,normal\n".encode("utf-16"), "is in UTF-16: save it as UTF-8"),
-            ("path\tlabel\na.jpg\tnormal\n", r"it has the columns 'path\\tlabel'"),
+            ("path\tlabel\na.jpg\tnormal\n", r"it has the columns 'path\\tlabel'; separate them with commas"),
+            ("path;label\na.jpg;normal\n", "it has the columns 'path;label'; separate them with commas"),
             (",".join(COLUMNS) + "\n", "holds results of a scan, not labels"),
             ("path,label,path\na.jpg,normal,b.jpg\n", "has several columns path"),
             ("path,label,group,group\na.jpg,normal,x,y\n", "has several columns group"),

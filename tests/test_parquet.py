@@ -204,6 +204,26 @@ class TestOtherPrograms:
         assert list(frame["label"].isna()) == [False, False, True, True]
         assert frame["review"].dtype == bool
 
+    @pytest.mark.parametrize("index", [True, False])
+    def test_such_as_pandas_may_have_saved_it(self, tmp_path: Path, index: bool) -> None:
+        pandas = pytest.importorskip("pandas")
+        others = replace(ILL, path=NOT_UTF8), replace(ILL, path="z.jpg", width=None)
+        for records in (RECORDS, [*RECORDS, *others], others[:1], RECORDS[3:]):
+            frame = pandas.read_parquet(write(tmp_path / "out.parquet", FAILED, *records))
+            frame[1:].to_parquet(tmp_path / "part.parquet", index=index)
+            assert read(tmp_path / "part.parquet") == [asdict(record) for record in records]
+
+    def test_that_keep_something_else_in_its_columns_are_told_what(self, tmp_path: Path) -> None:
+        pandas = pytest.importorskip("pandas")
+        frame = pandas.read_parquet(write(tmp_path / "out.parquet", *RECORDS))
+        for column, values in {"probability": "high", "review": None, "width": 1.5}.items():
+            frame.assign(**{column: values}).to_parquet(tmp_path / "changed.parquet", index=False)
+            with pytest.raises(FormatError, match="the columns hold something else than those of this program: "):
+                read(tmp_path / "changed.parquet")
+        frame.drop(columns="review").to_parquet(tmp_path / "changed.parquet", index=False)
+        with pytest.raises(FormatError, match="the columns are not those of this program"):
+            read(tmp_path / "changed.parquet")
+
     def test_such_as_duckdb_read_it(self, tmp_path: Path) -> None:
         duckdb = pytest.importorskip("duckdb")
         write(tmp_path / "out.parquet", *RECORDS)

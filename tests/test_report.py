@@ -420,12 +420,14 @@ class TestPredictWithAReport:
         [
             (("--report", "r.txt"), "name the page .html"),
             (("-o", "r.html", "-f", "csv", "--report", "r.html"), "r.html is named twice"),
+            (("--report", "picture.html"), "picture.html is a picture, which would be lost"),
         ],
     )
     def test_says_what_is_wrong_before_it_scans(
         self, predict: Run, flat: Flat, tmp_path: Path, arguments: tuple[str, ...], message: str
     ) -> None:
-        result = predict(flat("a.png", 204), *arguments, cwd=tmp_path)
+        shutil.copy(flat("a.png", 204), tmp_path / "picture.html")
+        result = predict("a.png", *arguments, cwd=tmp_path)
         assert result.returncode == Exit.USAGE
         assert message in " ".join(result.stderr.replace("│", "").split())
         assert result.stdout == ""

@@ -379,4 +379,43 @@ class TestFolders:
         folders = Folders([str(tmp_path / "in")], Selection(), settle=0, poll=5)
         time.sleep(0.01)
         assert list(next(folders.rounds(lambda path: True))) == [str(path)]
-        assert "no native events, looking every 5 s instead: OS file watch limit reached" in caplog.text
+        assert "no native events for 60 s, looking every 5 s instead: OS file watch limit reached" in caplog.text
+
+    def test_try_native_events_again_ever_more_seldom(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        watchfiles = pytest.importorskip("watchfiles")
+        clock, tries = [1000.0], []
+
+        def fail(*_: object, **__: object) -> Iterator[set[object]]:
+            tries.append(clock[0])
+            raise OSError("Unable to decode path")
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr(watchfiles, "watch", fail)
+        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
+        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
+        for ready in Folders([str(tmp_path)], Selection(), settle=0, poll=5).rounds(lambda path: True):
+            assert list(ready) == []
+            if clock[0] > 15_000:
+                break
+        assert [after - before for before, after in pairwise(tries)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+    def test_heed_native_events_again_after_a_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        watchfiles = pytest.importorskip("watchfiles")
+        monkeypatch.setattr("pneumoscan.watch.RETRY", 0.01)
+        answers = iter([OSError("Permission denied"), [{(1, str(tmp_path / "b.png"))}]])
+
+        def watch(*_: object, **__: object) -> Iterator[set[tuple[int, str]]]:
+            answer = next(answers)
+            if isinstance(answer, OSError):
+                raise answer
+            yield from answer
+
+        monkeypatch.setattr(watchfiles, "watch", watch)
+        rounds = Folders([str(tmp_path)], Selection(), settle=0, poll=600).rounds(lambda path: True)
+        assert list(next(rounds)) == []  # the walk, while nothing is there
+        (tmp_path / "b.png").write_bytes(b"x")
+        os.utime(tmp_path / "b.png", (0, 0))
+        time.sleep(0.01)
+        assert list(next(rounds)) == [str(tmp_path / "b.png")]

@@ -133,7 +133,7 @@ def _read_splits(source: Path) -> list[str]:
     if columns.count("split") > 1:
         raise DatasetError(f"{source} has several columns split")
     with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        rows = csv.DictReader(file, restval="")
+        rows = csv.DictReader(file, restval="", skipinitialspace=True)
         rows.fieldnames = columns
         next(rows.reader)
         splits = []

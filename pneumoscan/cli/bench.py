@@ -64,18 +64,22 @@ def bench(
         typer.Option(
             "--json",
             metavar="FILE",
+            readable=False,
             help="Save all that was measured, in JSON ([bold]-[/]: in place of the tables).",
             rich_help_panel=RESULTS,
         ),
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Append the same as one line of JSON Lines.", rich_help_panel=RESULTS),
+        typer.Option(
+            metavar="FILE", readable=False, help="Append the same as one line of JSON Lines.", rich_help_panel=RESULTS
+        ),
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            readable=False,
             help="Also scan with several numbers of workers and batch sizes, and draw (.png, .svg, .pdf) what they do.",
             rich_help_panel=RESULTS,
         ),

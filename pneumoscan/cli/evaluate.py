@@ -23,6 +23,7 @@ from pneumoscan.cli.options import (
     Threshold,
     Workers,
 )
+from pneumoscan.cli.outputs import same_file
 from pneumoscan.cli.pages import check_page
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.recorded import recorded
@@ -75,6 +76,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="DIR",
+            readable=False,
             help="Draw ROC, precision and recall, reliability, confusion and scores into this folder.",
             rich_help_panel=RESULTS,
         ),
@@ -87,6 +89,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
+            readable=False,
             help="Make a page (.html) of it all: figures, plots, any other threshold, the worst mistakes as pictures.",
             rich_help_panel=RESULTS,
         ),
@@ -176,6 +179,8 @@ def _prepare(plots: Path | None, report: Path | None) -> None:
             check_page(report, "--report")
         if plots is not None:
             need_new_folder(plots, "--plots")
+        if plots is not None and report is not None and same_file(plots, report):
+            misuse(f"{plots} is named twice", "--plots")
     except ModuleNotFoundError as error:
         fail(str(error), Exit.USAGE)
 

@@ -34,6 +34,7 @@ def explain(
             "--output",
             "-o",
             metavar="FILE|DIR",
+            readable=False,
             help=f"Write to this .png file, or to NAME{SUFFIX} in this directory, which several pictures need. "
             "Unless given: the current directory.",
         ),

@@ -14,6 +14,7 @@ from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.reread import most_pixels
+from pneumoscan.signatures import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -91,6 +92,8 @@ def check_page(target: Path, option: str = "-o") -> None:
     """
     if target.suffix.lower() not in (".html", ".htm"):
         misuse(f"{target}: name the page .html", option)
+    if is_picture(target):
+        misuse(f"{target} is a picture, which would be lost: name another file", option)
     need_target(target, option)
 
 

@@ -73,6 +73,7 @@ def predict(
             "--output",
             "-o",
             metavar="FILE",
+            readable=False,
             help="Write to this .csv, .json, .jsonl or .parquet file, or to standard output ([bold]-[/]). "
             "May be given again.",
             rich_help_panel=RESULTS,
@@ -100,6 +101,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
+            readable=False,
             help="Also make this .html page, a worklist with the most urgent pictures first.",
             rich_help_panel=RESULTS,
         ),
@@ -108,6 +110,7 @@ def predict(
         Path | None,
         typer.Option(
             metavar="DIR",
+            readable=False,
             help="Also draw where the model found its evidence, into this folder: a PNG for each picture that is "
             "PNEUMONIA. Pictures in that folder are not scanned.",
             rich_help_panel=RESULTS,

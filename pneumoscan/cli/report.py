@@ -27,7 +27,10 @@ def report(
         Path, typer.Argument(metavar="PREDICTIONS", help="Results (.csv, .json, .jsonl, .parquet) of [bold]predict[/].")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The page, an .html file.", rich_help_panel=RESULTS)
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FILE", readable=False, help="The page, an .html file.", rich_help_panel=RESULTS
+        ),
     ],
     root: Annotated[
         Path | None,

@@ -46,7 +46,11 @@ def watch(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="The .jsonl file to append to; it also tells what is done."
+            "--output",
+            "-o",
+            metavar="FILE",
+            readable=False,
+            help="The .jsonl file to append to; it also tells what is done.",
         ),
     ],
     settle: Annotated[
