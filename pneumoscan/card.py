@@ -124,7 +124,7 @@ class Card:
         return [
             (
                 decode.decode(base64.b64decode(each["png"]), self.input_size).pixels[None],
-                np.asarray(each["probabilities"], np.float32),
+                np.asarray(each["probabilities"], np.float32).reshape(len(CLASSES)),
             )
             for each in self.golden
         ]

@@ -41,8 +41,8 @@ def memory_limit(groups: Path = GROUPS, root: Path = ROOT) -> int | None:
 def _settings(name: str, groups: Path, root: Path) -> Iterator[str]:
     """What stands in the file of that name in the process's group, and in those around it, which limit it too."""
     with suppress(OSError):
-        own = next((line[3:] for line in groups.read_text().splitlines() if line.startswith("0::")), "/")
-        group = root / own.lstrip("/")
+        own = next((line[3:] for line in groups.read_bytes().splitlines() if line.startswith(b"0::")), b"/")
+        group = root / os.fsdecode(own).lstrip("/")
         for folder in (group, *group.parents):
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 yield (folder / name).read_text()

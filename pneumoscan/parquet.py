@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
 
 GROUP_ROWS = 10_000
 """Records in a row group, which are held in memory until it is written."""
+RAW_PATH = "path_bytes"
 INDEX = re.compile(r"__index_level_\d+__")
 """Name of a column that pandas adds."""
 
@@ -35,7 +36,7 @@ def arrow_schema() -> pa.Schema:
     """The columns, with each field's meaning, and what the file says of itself."""
     types = get_type_hints(Record)
     columns = [_column(types[field.name], field.name, field.metadata["meaning"]) for field in fields(Record)]
-    raw_path = pa.field("path_bytes", pa.binary(), metadata={"description": "the path if it is not UTF-8, else null"})
+    raw_path = pa.field(RAW_PATH, pa.binary(), metadata={"description": "the path if it is not UTF-8, else null"})
     return pa.schema([*columns, raw_path]).with_metadata(
         {
             "description": "pneumoscan records. Research use only; not a medical device.",
@@ -145,29 +146,22 @@ def _is_utf8(text: str) -> bool:
 def read_rows(file: BinaryIO) -> Iterator[dict[str, Any]]:
     """Streams the records of a Parquet file, which must be seekable; paths are as they were found.
 
-    Whether they are valid is not checked. What other programs have saved may have other types that hold the same, and
-    an index, as pandas adds one.
+    Whether they are valid is not checked, nor which types the columns have: other programs save the same in others,
+    lose `path_bytes` on the way through CSV, and add an index, as pandas does.
 
     Raises:
-        FormatError: it is no Parquet, is damaged, or has other columns, by name or by what they hold. Records before
-            that have been yielded.
+        FormatError: it is no Parquet, is damaged, or has other columns. Records before the damage have been yielded.
     """
     try:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
-        if [name for name in parquet.schema_arrow.names if not INDEX.fullmatch(name)] != SCHEMA.names:
+        names = [name for name in parquet.schema_arrow.names if not INDEX.fullmatch(name)]
+        if [name for name in names if name != RAW_PATH] != [*COLUMNS]:
             raise FormatError("the columns are not those of this program")
-        for batch in parquet.iter_batches(GROUP_ROWS, columns=SCHEMA.names):
-            for values in _of_our_types(batch).to_pylist():
-                raw_path = values.pop("path_bytes")
-                if raw_path is not None:
+        for batch in parquet.iter_batches(GROUP_ROWS, columns=names):
+            for values in batch.to_pylist():
+                raw_path = values.pop(RAW_PATH, None)
+                if isinstance(raw_path, bytes):
                     values["path"] = os.fsdecode(raw_path)
                 yield values
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FormatError(f"not readable as Parquet: {error}") from error
-
-
-def _of_our_types(batch: pa.RecordBatch) -> pa.Table:
-    try:
-        return pa.Table.from_batches([batch]).cast(SCHEMA)
-    except (ValueError, pa.ArrowNotImplementedError) as error:  # of which pyarrow's others are
-        raise FormatError(f"the columns hold something else than those of this program: {error}") from error

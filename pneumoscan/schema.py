@@ -3,10 +3,10 @@
 All three are made of `Record`: its fields, their types and their metadata.
 """
 
-import math
 import os
 import re
 import reprlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -179,15 +179,19 @@ def _fits(field: _Field, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    is_finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    return is_finite and not isinstance(value, bool)
+    """Whether it is finite, as a float too."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
 
 
 _IS_TYPE: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
     "number": _is_number,
-    "integer": lambda value: _is_number(value) and value % 1 == 0,
+    "integer": _is_integer,
 }
 
 

@@ -7,11 +7,12 @@ JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes."""
+    """Whether there is such a file, and it begins as a JPEG or PNG does; nothing is read from pipes.
+
+    Raises:
+        OSError: there is a file, but it cannot be read.
+    """
     if not os.path.isfile(path):
         return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(PNG)).startswith((JPEG, PNG))
-    except OSError:
-        return False
+    with open(path, "rb") as file:
+        return file.read(len(PNG)).startswith((JPEG, PNG))

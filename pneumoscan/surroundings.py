@@ -142,14 +142,14 @@ def machine() -> Answer:
     memory = None
     with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows does not say
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    cpus, limit = limits.cpu_limit(), limits.memory_limit()
+    cores, cpus, limit = limits.available_cores(), limits.cpu_limit(), limits.memory_limit()
     details = {
-        "cores": limits.available_cores(),
+        "cores": cores,
         "cpu_limit": cpus,
         "memory_bytes": memory,
         "memory_limit_bytes": limit,
     }
-    told = f"{details['cores']} cores available" + (f" (time of {cpus:g} may be used)" if cpus else "")
+    told = f"{cores} cores available" + (f" (time of {cpus:g} may be used)" if cpus and cpus <= cores else "")
     told += f", {_gib(memory)} memory" if memory else ""
     return State.OK, told + (f", of which {_gib(limit)} may be used" if limit else ""), details
 

@@ -78,7 +78,7 @@ class Folders:
         Args:
             wanted: whether a file is of interest at all; those that are not take no memory.
             listed: called with each folder that could be listed.
-            walked: called after each walk over the folders.
+            walked: called after each walk over the folders, when all of them are there.
         """
         self._next_walk = time.monotonic()
         for changed in self._changes():
@@ -97,11 +97,12 @@ class Folders:
         while True:
             begun = time.monotonic()
             path = next(files, None)
+            if path is None and not self._gone:
+                walked()
             walking += time.monotonic() - begun
             if path is None:
                 break
             yield path
-        walked()
         self._next_walk = time.monotonic() + max(self._poll, walking / SHARE_OF_WALKING)
 
     def _tell_what_is_gone(self) -> None:
@@ -135,17 +136,23 @@ class Folders:
         """Files of which native events tell, about twice a second; none where there are no events."""
         pause = RETRY
         while True:
+            begun = time.monotonic()
             if self._events:
                 try:
                     yield from self._native_events()
                 except ModuleNotFoundError:
                     self._events = False
                 except Exception as error:  # such as too many folders for the system, or a name that is not UTF-8
+                    if time.monotonic() - begun > LONGEST_PAUSE:  # they did come for long
+                        pause = RETRY
                     log.warning("no native events for %g s, looking every %g s instead: %s", pause, self._poll, error)
-            end, pause = time.monotonic() + pause, min(2 * pause, LONGEST_PAUSE)
+            end = time.monotonic() + pause
+            self._next_walk = min(self._next_walk, time.monotonic())  # for those of which no event was told
             while not self._events or time.monotonic() < end:
                 yield []
                 time.sleep(TICK)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            self._next_walk = min(self._next_walk, time.monotonic())
 
     def _native_events(self) -> Iterator[list[str]]:
         import watchfiles

@@ -218,7 +218,7 @@ class TestOneClassOnly:
         assert (found.at[0].figures[missing].value, found.at[0].figures[missing].cases) == (None, 0)
 
     def test_has_no_threshold_of_a_sensitivity_without_pneumonia(self) -> None:
-        assert [each.threshold for each in evaluate(cases(("n", 0.1)), [0.25]).at] == [0.5, 0.25]
+        assert [each.threshold for each in evaluate(cases(("n", 0.1))).at] == [0.5]
 
 
 @settings(deadline=None, max_examples=40)

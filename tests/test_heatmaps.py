@@ -395,12 +395,28 @@ class TestPredict:
 
 
 def test_all_are_drawn_when_nobody_reads_the_records(
-    tiny_model: Path, flat: Flat, tmp_path: Path, many: Callable[[int], Path]
+    tiny_model: Path, tmp_path: Path, many: Callable[[int], Path]
 ) -> None:
     many(300)
     script = f"{sys.executable} -m pneumoscan predict many --model {tiny_model} -q --heatmaps h --heatmaps-for all"
     subprocess.run(["bash", "-c", f"{script} --device cpu | head -1"], cwd=tmp_path, check=True, capture_output=True)
     assert len(pictures(tmp_path / "h")) == 300
+
+
+def test_few_are_drawn_where_the_output_fails(
+    run: Predict, tiny_model: Path, tmp_path: Path, many: Callable[[int], Path]
+) -> None:
+    def with_small_files_only() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+    many(300)
+    arguments = "many", "-o", "o.jsonl", "--heatmaps", "h", "--heatmaps-for", "all", "--model", tiny_model
+    result = run("predict", *arguments, "--device", "cpu", cwd=tmp_path, preexec_fn=with_small_files_only)
+    assert result.returncode == 1
+    assert "to go on, give the same command with --resume" in result.stderr
+    assert len(pictures(tmp_path / "h")) < 100
 
 
 class TestDrawing:

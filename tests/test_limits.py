@@ -52,6 +52,14 @@ def test_cores_are_limited_by_the_tightest_group(
     assert cpu_limit(tmp_path / "own", tmp_path / "root") == expected
 
 
+def test_names_of_groups_may_be_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "own").write_bytes(b"0::/a\xff\n")
+    write(tmp_path / "root", "cpu.max", {os.fsdecode(b"a\xff"): "300000 100000"})
+    assert cpu_limit(tmp_path / "own", tmp_path / "root") == 3
+    (tmp_path / "root" / "cpu.max").write_bytes(b"\xff")
+    assert cpu_limit(tmp_path / "own", tmp_path / "root") == 3
+
+
 def test_nothing_is_limited_where_there_are_no_groups(tmp_path: Path) -> None:
     assert cpu_limit(tmp_path / "none", tmp_path / "root") is None
     assert memory_limit(tmp_path / "none", tmp_path / "root") is None

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -101,6 +102,12 @@ class TestAModel:
     @pytest.mark.parametrize("golden", [({"png": "x"},), "abc", ({"png": "", "probabilities": [0, 0, 1]},)])
     def test_whose_golden_pictures_are_none_is_scanned_with(self, tmp_path: Path, golden: object) -> None:
         Scanner(write_model(tmp_path / "m.onnx", golden=golden), device="cpu")
+
+    @pytest.mark.parametrize("probabilities", [(), (0.5, 0.5), ("x", 0, 1), ((0, 0.75, 0.25),) * 2])
+    def test_whose_golden_pictures_have_odd_probabilities_is_scanned_with(
+        self, tmp_path: Path, probabilities: tuple[Any, ...]
+    ) -> None:
+        Scanner(write_model(tmp_path / "m.onnx", golden=(white(*probabilities),)), device="cpu")
 
     def test_that_cannot_run_its_golden_pictures_is_not_scanned_with(self, tmp_path: Path) -> None:
         path = write_model(tmp_path / "m.onnx", golden=(white(0, 0.75, 0.25),), fails_above=0)

@@ -2,11 +2,14 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from pneumoscan.cli import app
+from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.outputs import Outputs
 from pneumoscan.formats import Format
 from pneumoscan.lock import Lock
@@ -28,28 +31,60 @@ def test_outputs_are_free_again_whatever_happens_at_their_end(tmp_path: Path, mo
     assert not target.with_name(".o.csv.lock").exists()
 
 
-@pytest.mark.parametrize("command", ["predict", "explain", "report"])
-def test_an_output_need_not_be_readable(
+def test_an_output_need_not_be_readable_for_its_name_to_be_taken() -> None:
+    """Whether it could be a picture is seen later."""
+    outputs = {
+        "predict": {"output", "report", "heatmaps"},
+        "watch": {"output"},
+        "report": {"output"},
+        "explain": {"output"},
+        "evaluate": {"plots", "report"},
+        "bench": {"save", "history", "plot"},
+    }
+    for command, names in outputs.items():
+        options = {option.name: option for option in get_command(app).commands[command].params}
+        assert not [name for name in names if options[name].type.readable], command
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_an_output_may_be_a_pipe_that_can_only_be_written(
+    flat: Callable[[str, int], Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.jsonl")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.R_OK and may(path, mode))  # root may read anything
+    picture = flat("a.png", 51)
+    arguments = ["predict", str(picture), "-o", str(pipe), "--model", str(tiny_model), "--device", "cpu"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert b'"probability": 0.2' in os.read(reader, 10_000)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("command", ["predict", "predict --report", "explain", "report"])
+def test_what_cannot_be_read_is_not_replaced_since_it_may_be_a_picture(
     flat: Callable[[str, int], Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    picture, results, target = flat("a.png", 51), tmp_path / "a.jsonl", tmp_path / "out"
-    scan = ["--model", str(tiny_model), "--device", "cpu"]
-    assert CliRunner().invoke(app, ["predict", str(picture), "-o", str(results), *scan]).exit_code == 0
+    picture, results = flat("a.png", 51), tmp_path / "a.jsonl"
+    scan = [str(picture), "--model", str(tiny_model), "--device", "cpu"]
+    assert CliRunner().invoke(app, ["predict", *scan, "-o", str(results)]).exit_code == 0
     arguments, file = {
-        "predict": ([str(picture), *scan], target.with_suffix(".json")),
-        "explain": ([str(picture), *scan], target.with_suffix(".png")),
-        "report": ([str(results)], target.with_suffix(".html")),
+        "predict": (["predict", *scan, "-o"], tmp_path / "out.json"),
+        "predict --report": (["predict", *scan, "--report"], tmp_path / "out.html"),
+        "explain": (["explain", *scan, "-o"], tmp_path / "out.png"),
+        "report": (["report", str(results), "-o"], tmp_path / "out.html"),
     }[command]
     file.write_text("old")
-    may = os.access
 
-    def access(path: str | os.PathLike[str], mode: int) -> bool:
-        return may(path, mode) and not (mode == os.R_OK and os.fspath(path) == str(file))
+    def refuse(path: object, mode: str) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(os, "access", access)
-    result = CliRunner().invoke(app, [command, *arguments, "-o", str(file)])
-    assert (result.exit_code, result.stderr.count("readable")) == (0, 0)
-    assert file.read_bytes() != b"old"
+    monkeypatch.setattr("pneumoscan.signatures.open", refuse, raising=False)
+    result = CliRunner().invoke(app, [*arguments, str(file)])
+    told = " ".join(result.stderr.replace("│", "").split())
+    assert result.exit_code == Exit.USAGE
+    assert "may be a picture, which would be lost: it cannot be read (Permission denied)" in told
+    assert file.read_text() == "old"
 
 
 def test_an_output_whose_disk_is_out_of_reach_stops_no_other(

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pneumoscan import parquet
-from pneumoscan.formats import COLUMNS, Format, FormatError
+from pneumoscan.formats import COLUMNS, ENCODINGS, Format, FormatError, from_dict, to_csv
 from pneumoscan.parquet import ParquetSink, read_rows
 from pneumoscan.records import Record
+from pneumoscan.schema import problems
 from pneumoscan.sinks import open_sink
 from tests.test_schema import FAILED, ILL, RECORDS
 
@@ -211,16 +212,33 @@ class TestOtherPrograms:
         for records in (RECORDS, [*RECORDS, *others], others[:1], RECORDS[3:]):
             frame = pandas.read_parquet(write(tmp_path / "out.parquet", FAILED, *records))
             frame[1:].to_parquet(tmp_path / "part.parquet", index=index)
-            assert read(tmp_path / "part.parquet") == [asdict(record) for record in records]
+            assert [from_dict(values) for values in read(tmp_path / "part.parquet")] == [*records]
 
-    def test_that_keep_something_else_in_its_columns_are_told_what(self, tmp_path: Path) -> None:
+    def test_such_as_pandas_may_have_saved_what_it_read_from_csv(self, tmp_path: Path) -> None:
+        pandas = pytest.importorskip("pandas")
+        (tmp_path / "out.csv").write_bytes(ENCODINGS[Format.CSV].begin + b"".join(map(to_csv, RECORDS)))
+        pandas.read_csv(tmp_path / "out.csv").to_parquet(tmp_path / "out.parquet")
+        found = read(tmp_path / "out.parquet")
+        assert [problems(values) for values in found] == [[]] * len(RECORDS)
+        assert [from_dict(values) for values in found] == RECORDS
+
+    @pytest.mark.parametrize(
+        ("column", "values"),
+        [("probability", "high"), ("review", None), ("review", 1), ("width", 1.5), ("width", True), ("path", 7)],
+    )
+    def test_that_keep_something_else_in_a_column_leave_no_valid_records(
+        self, tmp_path: Path, column: str, values: object
+    ) -> None:
         pandas = pytest.importorskip("pandas")
         frame = pandas.read_parquet(write(tmp_path / "out.parquet", *RECORDS))
-        for column, values in {"probability": "high", "review": None, "width": 1.5}.items():
-            frame.assign(**{column: values}).to_parquet(tmp_path / "changed.parquet", index=False)
-            with pytest.raises(FormatError, match="the columns hold something else than those of this program: "):
-                read(tmp_path / "changed.parquet")
-        frame.drop(columns="review").to_parquet(tmp_path / "changed.parquet", index=False)
+        frame.assign(**{column: values}).to_parquet(tmp_path / "changed.parquet")
+        found = read(tmp_path / "changed.parquet")
+        assert len(found) == len(RECORDS)
+        assert all(any(told.startswith(column) for told in problems(each)) for each in found)
+
+    def test_that_leave_out_a_column_are_told(self, tmp_path: Path) -> None:
+        table = pq.read_table(write(tmp_path / "out.parquet", *RECORDS))
+        pq.write_table(table.drop_columns("review"), tmp_path / "changed.parquet")
         with pytest.raises(FormatError, match="the columns are not those of this program"):
             read(tmp_path / "changed.parquet")
 

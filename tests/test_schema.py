@@ -196,7 +196,8 @@ def test_a_whole_number_will_do_where_a_fraction_may_stand() -> None:
 
 
 def test_a_number_of_any_length_is_compared_without_fear() -> None:
-    assert problems(plain(ILL, bytes=10**400, outlier_score=-(10**400))) == []
+    assert problems(plain(ILL, bytes=10**400)) == []
+    assert only_problem(ILL, outlier_score=-(10**400)).startswith("outlier_score must be a finite number")
 
 
 def test_a_line_break_after_a_digest_is_no_part_of_it() -> None:

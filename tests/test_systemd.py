@@ -48,6 +48,13 @@ class TestTheUnit:
                 assert (result.returncode, result.stdout) == (2, "")
                 assert "systemd takes no directory with such a name" in " ".join(result.stderr.replace("│", "").split())
 
+    def test_is_utf_8_whatever_standard_output_is(self, run: Run, tmp_path: Path) -> None:
+        (folder := tmp_path / "ü").mkdir()
+        environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+        printed = run("watch", ".", "-o", "ö.jsonl", "--print-systemd-unit", cwd=folder, env=environment).stdout
+        assert f"WorkingDirectory={folder}\n" in printed
+        assert '"ö.jsonl"' in printed
+
     def test_names_nothing_that_is_not_utf_8(self, run: Run, tmp_path: Path) -> None:
         (folder := tmp_path / os.fsdecode(b"x\xff")).mkdir()
         for arguments, cwd, told in (

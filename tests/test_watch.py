@@ -327,6 +327,10 @@ def test_of_files_that_failed_only_those_that_are_there_are_kept_in_mind(flat: F
     gone.unlink()
     assert list(next(rounds)) == []
     assert list(to_do._failed) == [str(kept)]
+    (tmp_path / "in").rename(tmp_path / "away")  # as a share is for a while
+    assert list(next(rounds)) == []
+    (tmp_path / "away").rename(tmp_path / "in")
+    assert list(next(rounds)) == []
 
 
 class TestFolders:
@@ -401,10 +405,33 @@ class TestFolders:
                 break
         assert [after - before for before, after in pairwise(tries)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
+    def test_try_native_events_again_soon_after_they_have_lasted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        watchfiles = pytest.importorskip("watchfiles")
+        clock = [1000.0]
+
+        def fail_after_a_day(*_: object, **__: object) -> Iterator[set[object]]:
+            clock[0] += 86_400
+            yield set()
+            raise OSError("Unable to decode path")
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr(watchfiles, "watch", fail_after_a_day)
+        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
+        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
+        for ready in Folders([str(tmp_path)], Selection(), settle=0, poll=5).rounds(lambda path: True):
+            assert list(ready) == []
+            if clock[0] > 400_000:
+                break
+        assert caplog.text.count("no native events for 60 s") == caplog.text.count("no native events") > 3
+
     def test_heed_native_events_again_after_a_failure(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         watchfiles = pytest.importorskip("watchfiles")
         monkeypatch.setattr("pneumoscan.watch.RETRY", 0.01)
-        answers = iter([OSError("Permission denied"), [{(1, str(tmp_path / "b.png"))}]])
+        answers = iter([OSError("Permission denied"), [set(), {(1, str(tmp_path / "b.png"))}]])
 
         def watch(*_: object, **__: object) -> Iterator[set[tuple[int, str]]]:
             answer = next(answers)
@@ -414,8 +441,11 @@ class TestFolders:
 
         monkeypatch.setattr(watchfiles, "watch", watch)
         rounds = Folders([str(tmp_path)], Selection(), settle=0, poll=600).rounds(lambda path: True)
-        assert list(next(rounds)) == []  # the walk, while nothing is there
-        (tmp_path / "b.png").write_bytes(b"x")
-        os.utime(tmp_path / "b.png", (0, 0))
-        time.sleep(0.01)
+        assert list(next(rounds)) == []  # a walk, while nothing is there
+        for name in ("a.png", "b.png"):
+            (tmp_path / name).write_bytes(b"x")
+            os.utime(tmp_path / name, (0, 0))
+            time.sleep(0.01)
+            if name == "a.png":  # which no event tells of: the walk does that comes when events are back
+                assert list(next(rounds)) == [str(tmp_path / name)]
         assert list(next(rounds)) == [str(tmp_path / "b.png")]

@@ -95,7 +95,7 @@ def augment(
         size: side of the result.
         generator: on the CPU; the same state gives the same views.
         crop_area: least share of the picture that is kept.
-        stretch: largest of the crop, either way, at least 1.
+        stretch: largest ratio by which the crop is stretched, either way; at least 1.
 
     Returns:
         float32 [N, size, size] from 0 to 255.

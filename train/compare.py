@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from math import isnan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,15 @@ def _recorded(path: Path) -> dict[str, Any]:
 
 
 def to_markdown(found: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """A table of candidates and their figures, each a value with the ends of its interval, but those that all lack."""
-    told = [key for key in COLUMNS if not all(isnan(figures[key][0]) for figures in found.values())]
+    """A table of candidates and their figures, values with the ends of their intervals, without those that all lack."""
+
+    def figure(figures: Mapping[str, Sequence[float]], key: str) -> Interval:
+        return Interval(*figures.get(key, [nan] * 3))
+
+    told = [key for key in COLUMNS if not all(isnan(figure(each, key).value) for each in found.values())]
     lines = ["| | " + " | ".join(COLUMNS[key] for key in told) + " |", "|---|" + "---|" * len(told)]
     for name, figures in found.items():
-        cells = (str(Interval(*figures[key])) for key in told)
+        cells = (str(figure(figures, key)) for key in told)
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -35,7 +35,7 @@ class Settings:
         average_last: share of the steps, the last ones, whose weights are averaged alike instead; 0 for none (Izmailov
             et al., UAI 2018).
         crop_area: least share of a picture that a view keeps.
-        stretch: largest of a view, either way, at least 1.
+        stretch: largest ratio by which a view is stretched, either way; at least 1.
         foreign_frames: share of the pictures that get the frame of another one (see `train.augment.swap_frames`).
         no_lungs: share that lose all but their frame, and from which the network must learn to say only how frequent
             each class is.

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_place, need_target, say
+from pneumoscan.cli.exits import Exit, complain, fail, misuse, need_no_picture, need_place, need_target, say
 from pneumoscan.cli.options import RESULTS, BatchSize, DeviceName, ModelName, Quiet, Workers
 from pneumoscan.cli.progress import progress
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
-from pneumoscan.signatures import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.benchmark.pictures import Pictures
@@ -177,8 +176,8 @@ def _check_outputs(files: list[Path | None]) -> None:
             need_target(file, option)
         elif not file.exists():  # else it may be a pipe or a device
             need_place(file.parent, option, file)
-        if option != "--plot" and is_picture(file):
-            misuse(f"{file} is a picture, which would be lost", option)
+        if option != "--plot":
+            need_no_picture(file, option)
 
 
 def _check_plot(file: Path) -> None:

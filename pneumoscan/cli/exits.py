@@ -11,6 +11,7 @@ import typer
 
 from pneumoscan.atomic import is_file
 from pneumoscan.formats import printable
+from pneumoscan.signatures import is_picture
 
 
 class Exit(IntEnum):
@@ -83,6 +84,15 @@ def need_target(file: Path, option: str) -> None:
         misuse(f"{file} cannot be written: it is not a regular file", option)
     if os.path.exists(file) and not os.access(file, os.W_OK):
         misuse(f"{file} cannot be written: {os.strerror(errno.EACCES)}", option)
+
+
+def need_no_picture(file: Path, option: str) -> None:
+    """Exits with `USAGE`, naming the option, where a picture would be replaced, or what might be one."""
+    try:
+        if is_picture(file):
+            misuse(f"{file} is a picture, which would be lost: name another file", option)
+    except OSError as error:
+        misuse(f"{file} may be a picture, which would be lost: it cannot be read ({error.strerror})", option)
 
 
 def no_folder(folder: str | os.PathLike[str]) -> str:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import replace_with
-from pneumoscan.cli.exits import Exit, complain, misuse, need_place, say
+from pneumoscan.cli.exits import Exit, complain, misuse, need_no_picture, need_place, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
 from pneumoscan.cli.start import configure_messages, load_scanner
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.overlay_files import file_name
 from pneumoscan.records import Status
-from pneumoscan.signatures import is_picture
 from pneumoscan.sources import identity_of
 
 if TYPE_CHECKING:
@@ -104,8 +103,8 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     for path, target in zip(images, targets, strict=True):
         if identity_of(target) in inputs:
             misuse(f"{target} is a picture that is to be explained", "-o")
-        if is_picture(target) and png.basis_of(target) is None:
-            misuse(f"{target} is a picture, which would be lost: name another file", "-o")
+        if png.basis_of(target) is None:
+            need_no_picture(target, "-o")
         if target in taken:
             misuse(f"{taken[target]} and {path} have the same name: explain them one by one", "IMAGE")
         taken[target] = path

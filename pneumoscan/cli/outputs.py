@@ -11,12 +11,11 @@ from typing import Self
 import typer
 
 from pneumoscan.atomic import NO_ROOM, growing_place, is_file
-from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder
+from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder, need_no_picture
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import Known, Ledger, Settings
 from pneumoscan.lock import InUseError, Lock
 from pneumoscan.records import Record
-from pneumoscan.signatures import is_picture
 from pneumoscan.sinks import Patience, Sink, open_sink
 
 STDOUT = Path("-")
@@ -41,8 +40,8 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
             misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
         if path != STDOUT:
             need_folder(path.parent, "-o", path)
-        if path != STDOUT and is_picture(path):
-            misuse(f"{path} is a picture, which would be lost: name a file for the results", "-o")
+        if path != STDOUT:
+            need_no_picture(path, "-o")
         if chosen is Format.TABLE and path != STDOUT:
             misuse(f"{path}: a table is for standard output only", "-o")
         if chosen is Format.PARQUET and (path == STDOUT or not is_file(path)):

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from pneumoscan.atomic import is_file, replace_with
-from pneumoscan.cli.exits import complain, counted, misuse, need_target
+from pneumoscan.cli.exits import complain, counted, misuse, need_no_picture, need_target
 from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.reread import most_pixels
-from pneumoscan.signatures import is_picture
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -92,8 +91,7 @@ def check_page(target: Path, option: str = "-o") -> None:
     """
     if target.suffix.lower() not in (".html", ".htm"):
         misuse(f"{target}: name the page .html", option)
-    if is_picture(target):
-        misuse(f"{target} is a picture, which would be lost: name another file", option)
+    need_no_picture(target, option)
     need_target(target, option)
 
 
@@ -186,7 +184,7 @@ def add_heat(
         shown: records, each with its heatmap, if it is known, and with what the page holds of its picture.
         root: where relative paths begin.
         scorer: loads what scores pictures again that have no heatmap, if it is of the same model; None for no such
-            thing.
+            thing. Its limit of pixels is raised to that of the scan.
         quiet: shows no progress.
     """
     from pneumoscan.report.pictures import heat_layer
@@ -207,7 +205,7 @@ def add_heat(
     again = scanner.scan_pictures((os.path.join(root, record.path) for record, _ in fitting), walk=False)
     watched = progress(again, "heatmaps", quiet=quiet, total=len(fitting))
     for (record, picture), seen in zip(fitting, watched, strict=True):
-        if seen.heatmap is not None and seen.record.modified == record.modified:
+        if seen.heatmap is not None and record.modified in (None, seen.record.modified):
             picture["heat"] = heat_layer(seen.heatmap)
     lacking = {
         "scored by another model": len(wanted) - len(fitting),

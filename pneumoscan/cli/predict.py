@@ -189,7 +189,7 @@ def predict(
         rows = chain([first] if first else [], records)
         for record, heat in progress(rows, "pictures", quiet=quiet):
             outputs.write(record)
-            if not outputs and page is None and overlays is None:
+            if not outputs and page is None and (overlays is None or outputs.failed):
                 is_cut = outputs.failed
                 break
             counts.add(record)

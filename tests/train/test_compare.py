@@ -106,6 +106,10 @@ def test_a_table_has_no_column_of_figures_that_nobody_has() -> None:
     lacking = figures | {"subtype_auc": (float("nan"),) * 3}
     assert COLUMNS["subtype_auc"] not in to_markdown({"base": lacking, "other": lacking})
     assert "| none |" in to_markdown({"base": lacking, "other": figures})
+    earlier = {
+        key: figure for key, figure in figures.items() if key != "misshapen_auc"
+    }  # before there was such a column
+    assert "| none |" in to_markdown({"base": earlier, "other": figures})
 
 
 def row(data: str | None, **changed: int) -> dict[str, object]:
