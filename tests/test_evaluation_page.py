@@ -99,7 +99,7 @@ class TestTheThresholdExplorer:
         self, opened: Page, made: tuple[Path, Cases], threshold: str
     ) -> None:
         choose(opened, threshold)
-        verdicts = evaluate(made[1], [float(threshold)]).at[1]
+        verdicts = evaluate(made[1], [float(threshold)]).at[-1]
         assert counts(opened) == verdicts.confusion
         shown = live(opened)
         for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy"):

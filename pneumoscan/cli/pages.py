@@ -13,7 +13,6 @@ from pneumoscan.cli.outputs import RESUMABLE, STDOUT
 from pneumoscan.cli.progress import progress
 from pneumoscan.formats import Format
 from pneumoscan.records import Label, Record, Status
-from pneumoscan.reread import most_pixels
 
 if TYPE_CHECKING:
     from pneumoscan.heatmap import Heat
@@ -188,6 +187,7 @@ def add_heat(
         quiet: shows no progress.
     """
     from pneumoscan.report.pictures import heat_layer
+    from pneumoscan.reread import most_pixels
 
     wanted = []
     for record, heat, picture in shown:
