@@ -46,6 +46,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written in UTF-8: names as the system gives them may hold any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 _values = attrgetter(*COLUMNS)  # `dataclasses.asdict` would copy each value: three quarters of the time
 
 

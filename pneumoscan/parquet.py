@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
 from pneumoscan.atomic import check_writable, copy_mode, growing_place, sync
-from pneumoscan.formats import COLUMNS, Format, FormatError, printable
+from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
 try:
@@ -124,7 +124,7 @@ class ParquetSink:
 
 def _table(records: list[Record]) -> pa.Table:
     columns = [_array([getattr(record, name) for record in records], SCHEMA.field(name).type) for name in COLUMNS]
-    raw_paths = [None if _is_utf8(record.path) else os.fsencode(record.path) for record in records]
+    raw_paths = [None if is_utf8(record.path) else os.fsencode(record.path) for record in records]
     return pa.Table.from_arrays([*columns, pa.array(raw_paths, pa.binary())], schema=SCHEMA)
 
 
@@ -132,15 +132,7 @@ def _array(values: list[Any], type: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, type)
     except UnicodeEncodeError:
-        return pa.array([value if value is None or _is_utf8(value) else printable(value) for value in values], type)
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return pa.array([value if value is None or is_utf8(value) else printable(value) for value in values], type)
 
 
 def read_rows(file: BinaryIO) -> Iterator[dict[str, Any]]:

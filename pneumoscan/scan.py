@@ -147,10 +147,8 @@ class Scanner:
 
     def _run(self, paths: Paths, walk: bool, judge: Callable[[list[Input]], list[T]]) -> Generator[T]:
         """Yields what `judge` makes of the inputs, in order."""
-        if isinstance(paths, str | os.PathLike):
+        if isinstance(paths, str | bytes | os.PathLike):  # bytes are refused, one by one
             paths = [paths]
-        if isinstance(paths, bytes):
-            paths = [paths]  # which is refused as any of bytes
         stopped = Event()
         under_way: deque[Future[list[T]]] = deque()
         most = self._workers * (1 + BATCHES_AHEAD)

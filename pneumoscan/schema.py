@@ -179,19 +179,14 @@ def _fits(field: _Field, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is finite, as a float too."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _IS_TYPE: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "boolean": lambda value: isinstance(value, bool),
-    "number": _is_number,
-    "integer": _is_integer,
+    "number": lambda value: _is_number(value) and abs(value) <= sys.float_info.max,  # finite, as a float too
+    "integer": lambda value: _is_number(value) and value % 1 == 0,
 }
 
 

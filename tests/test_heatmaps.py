@@ -22,6 +22,7 @@ from pneumoscan.ledger import Settings
 from pneumoscan.overlay_files import mirrored
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.scan import Scanner, Seen
+from tests.test_report import with_small_files_only
 from tests.tiny_model import SIZE, write_model
 
 Flat = Callable[[str, int], Path]
@@ -406,11 +407,6 @@ def test_all_are_drawn_when_nobody_reads_the_records(
 def test_few_are_drawn_where_the_output_fails(
     run: Predict, tiny_model: Path, tmp_path: Path, many: Callable[[int], Path]
 ) -> None:
-    def with_small_files_only() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
-
     many(300)
     arguments = "many", "-o", "o.jsonl", "--heatmaps", "h", "--heatmaps-for", "all", "--model", tiny_model
     result = run("predict", *arguments, "--device", "cpu", cwd=tmp_path, preexec_fn=with_small_files_only)

@@ -143,7 +143,7 @@ def scan(flat: Flat, predict: Run, tmp_path: Path) -> Scan:
 
 
 def with_small_files_only() -> None:
-    """For a new process: none of its files has room for a page."""
+    """For a new process: none of its files has room for a page, or for many records."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))

@@ -333,6 +333,19 @@ def test_of_files_that_failed_only_those_that_are_there_are_kept_in_mind(flat: F
     assert list(next(rounds)) == []
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time in seconds for whatever watches folders, which sleeping puts forward."""
+    now = [1000.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
+    return now
+
+
 class TestFolders:
     def test_do_not_give_a_file_with_an_old_time_before_it_has_settled(self, flat: Flat, tmp_path: Path) -> None:
         path = flat("in/a.png", 1)
@@ -341,9 +354,9 @@ class TestFolders:
         assert list(next(folders.rounds(lambda path: True))) == []
 
     @pytest.mark.parametrize("slow", ["to walk", "to tell what is wanted"])
-    def test_are_walked_less_often_when_walks_take_long(self, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
-        clock = [1000.0]
-
+    def test_are_walked_less_often_when_walks_take_long(
+        self, monkeypatch: pytest.MonkeyPatch, clock: list[float], slow: str
+    ) -> None:
         def walk(*_: object) -> Iterator[str]:
             clock[0] += 30 if slow == "to walk" else 0
             yield "a"
@@ -352,12 +365,7 @@ class TestFolders:
             clock[0] += 30 if slow == "to tell what is wanted" else 0
             return False
 
-        def sleep(seconds: float) -> None:
-            clock[0] += seconds
-
         monkeypatch.setattr("pneumoscan.watch.find_files", walk)
-        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
-        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
         folders = Folders(["in"], Selection(), settle=0, poll=5, events=False)
         walks = []
         for ready in folders.rounds(wanted):
@@ -385,20 +393,17 @@ class TestFolders:
         assert list(next(folders.rounds(lambda path: True))) == [str(path)]
         assert "no native events for 60 s, looking every 5 s instead: OS file watch limit reached" in caplog.text
 
-    def test_try_native_events_again_ever_more_seldom(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_try_native_events_again_ever_more_seldom(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+    ) -> None:
         watchfiles = pytest.importorskip("watchfiles")
-        clock, tries = [1000.0], []
+        tries = []
 
         def fail(*_: object, **__: object) -> Iterator[set[object]]:
             tries.append(clock[0])
             raise OSError("Unable to decode path")
 
-        def sleep(seconds: float) -> None:
-            clock[0] += seconds
-
         monkeypatch.setattr(watchfiles, "watch", fail)
-        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
-        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
         for ready in Folders([str(tmp_path)], Selection(), settle=0, poll=5).rounds(lambda path: True):
             assert list(ready) == []
             if clock[0] > 15_000:
@@ -406,22 +411,20 @@ class TestFolders:
         assert [after - before for before, after in pairwise(tries)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
     def test_try_native_events_again_soon_after_they_have_lasted(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        clock: list[float],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         watchfiles = pytest.importorskip("watchfiles")
-        clock = [1000.0]
 
         def fail_after_a_day(*_: object, **__: object) -> Iterator[set[object]]:
             clock[0] += 86_400
             yield set()
             raise OSError("Unable to decode path")
 
-        def sleep(seconds: float) -> None:
-            clock[0] += seconds
-
         monkeypatch.setattr(watchfiles, "watch", fail_after_a_day)
-        monkeypatch.setattr("pneumoscan.watch.time.monotonic", lambda: clock[0])
-        monkeypatch.setattr("pneumoscan.watch.time.sleep", sleep)
         for ready in Folders([str(tmp_path)], Selection(), settle=0, poll=5).rounds(lambda path: True):
             assert list(ready) == []
             if clock[0] > 400_000:

@@ -40,7 +40,6 @@ def chosen_formats(outputs: list[Path], format: Format | None) -> dict[Path, For
             misuse(f"{path}: name the file .csv, .json, .jsonl or .parquet, or add --format", "-o")
         if path != STDOUT:
             need_folder(path.parent, "-o", path)
-        if path != STDOUT:
             need_no_picture(path, "-o")
         if chosen is Format.TABLE and path != STDOUT:
             misuse(f"{path}: a table is for standard output only", "-o")

@@ -29,7 +29,7 @@ from pneumoscan.cli.outputs import Outputs
 from pneumoscan.cli.start import configure_messages, load_scanner, settings_of
 from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
-from pneumoscan.formats import SUFFIXES, Format
+from pneumoscan.formats import SUFFIXES, Format, is_utf8
 from pneumoscan.records import ErrorCode, Status
 from pneumoscan.sources import PICTURES, Selection
 from pneumoscan.systemd import notify, unit
@@ -103,9 +103,9 @@ def watch(
         command = [sys.executable, "-P", "-m", "pneumoscan", *arguments]
         writes_to = os.path.dirname(os.path.realpath(output))
         for folder, option in ((os.getcwd(), "working directory"), (writes_to, "-o")):
-            if re.search(r"[\x00-\x1f\x7f]|[\\\s]$", folder) or not _is_text(folder):
+            if re.search(r"[\x00-\x1f\x7f]|[\\\s]$", folder) or not is_utf8(folder):
                 misuse(f"{folder}: systemd takes no directory with such a name", option)
-        if wrong := [word for word in command if not _is_text(word)]:
+        if wrong := [word for word in command if not is_utf8(word)]:
             misuse(f"{wrong[0]}: systemd takes no name that is not UTF-8", PRINT_UNIT)
         typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to).encode(), nl=False)
         return
@@ -141,11 +141,6 @@ def watch(
                 break
         notify("STOPPING=1")
     raise typer.Exit(stop.code if stop.number else Exit.INPUT_ERRORS)
-
-
-def _is_text(name: str) -> bool:
-    """Whether a name is UTF-8, and not any bytes."""
-    return not re.search(r"[\ud800-\udfff]", name)
 
 
 def _spelt_alike(directories: list[str]) -> list[str]:
