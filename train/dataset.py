@@ -148,7 +148,7 @@ def _read_splits(source: Path) -> list[str]:
 
 def _read_header(source: Path) -> list[str]:
     with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        return [name.strip() for name in csv.DictReader(file).fieldnames or ()]
+        return [name.strip() for name in csv.DictReader(file, skipinitialspace=True).fieldnames or ()]
 
 
 def unused_columns(source: Path) -> list[str]:

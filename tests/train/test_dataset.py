@@ -109,6 +109,8 @@ class TestReadingACsv:
     def test_takes_the_split_from_a_column_with_blanks_around_its_name(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, "path,label, split\na.png,normal,train\nb.png,normal,test\n")
         assert [sample.split for sample in samples] == ["train", "test"]
+        samples = self.read(tmp_path, 'path, label, "split"\na.png, normal, "train"\nb.png, normal, "test"\n')
+        assert [sample.split for sample in samples] == ["train", "test"]
 
     def test_takes_a_picture_whose_group_is_blank_for_a_patient_of_its_own(self, tmp_path: Path) -> None:
         samples = self.read(tmp_path, "path,label,group\na.png,normal,  \nb.png,normal,\nc.png,normal\n")
