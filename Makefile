@@ -35,7 +35,6 @@ FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-train browser bench bench-files lint model accurate fast teacher texture indexed has-data compare clean
-.NOTPARALLEL: # fast learns from the others, and one fit takes all cores
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -330,6 +330,15 @@ def test_make_regenerates_a_shipped_model_as_its_card_says(name: str, installed:
     assert fit.count("--teacher") == len(list(filter(None, settings.get("teacher", "").split(","))))
 
 
+def test_make_fits_teachers_before_their_pupils_when_it_runs_two_steps_at_once(installed: Path) -> None:
+    fits = [step for step in steps("model", installed) if step[0] == "fit"]
+    runs = [options(step)["--run"] for step in fits]
+    assert sorted(runs) == ["runs/accurate", "runs/fast", "runs/lite0", "runs/lite0-texture"]
+    for position, step in enumerate(fits):
+        learned_from = [value for option, value in pairwise(step) if option in ("--after", "--teacher")]
+        assert set(learned_from) <= set(runs[:position])
+
+
 def test_make_goes_on_from_a_teacher_of_the_same_recipe(installed: Path) -> None:
     _, teacher, accurate, *_ = (options(step) for step in steps("accurate", installed))
     own = {"--run": accurate["--run"], "--doubting-epochs": "4", "--after": teacher["--run"]}
