@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from pneumoscan import drawing, heatmap
 from pneumoscan.card import Card
 from pneumoscan.drawing import DOUBTFUL, ILL, MUTED, PANEL, RULE, TEXT, WELL, write
+from pneumoscan.formats import percent
 from pneumoscan.overlay import headline
 from pneumoscan.records import Record, Status
 
@@ -113,7 +114,8 @@ class Column:
             self._bars(record)
             low, high = card.review_band_at(record.threshold)
             zones = [(low, WELL), (high, DOUBTFUL), (1.0, ILL)]
-            self._axis("probability of pneumonia", record.probability, zones, record.threshold)
+            told = percent(record.probability)
+            self._axis("probability of pneumonia", record.probability, told, zones, record.threshold)
             self._legend(f"threshold {record.threshold:g}; yellow: review, {low:g} to {high:g}")
         score, refused = record.outlier_score, card.outlier_threshold
         if score is not None and refused is not None and math.isfinite(score):
@@ -122,7 +124,7 @@ class Column:
             start, end = min(0.0, unfamiliar, score), max(refused, score)
             room = (refused - start) / 2 or 1.0
             zones = [(unfamiliar, WELL), (refused, DOUBTFUL), (max(refused + room, end + room / 10), ILL)]
-            self._axis("outlier score", score, zones, start=start)
+            self._axis("outlier score", score, f"{score:.3f}", zones, start=start)
             self._legend(f"yellow: unfamiliar, above {unfamiliar:g}; red: rejected, above {refused:g}")
 
     def _bars(self, record: Record) -> None:
@@ -138,13 +140,14 @@ class Column:
                 self.draw.rounded_rectangle(
                     (start, self.y - 8, start + share * (end - start), self.y + 8), 4, fill=tint
                 )
-            write(self.draw, (self.left + SIDE, self.y), f"{share:.1%}", 15, TEXT, "rm")
+            write(self.draw, (self.left + SIDE, self.y), percent(share), 15, TEXT, "rm")
             self.y += 30
 
     def _axis(
         self,
         title: str,
         value: float,
+        told: str,
         zones: list[tuple[float, str]],
         line: float | None = None,
         *,
@@ -153,7 +156,7 @@ class Column:
         """A coloured axis from `start` to the last zone's end, with a mark at the value and perhaps a line."""
         self.y += 36
         write(self.draw, (self.left, self.y), title, 15, MUTED)
-        write(self.draw, (self.left + SIDE, self.y), f"{value:.3f}", 15, TEXT, "rs")
+        write(self.draw, (self.left + SIDE, self.y), told, 15, TEXT, "rs")
         self.y += 22
 
         def place(at: float) -> float:

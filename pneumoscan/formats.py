@@ -46,6 +46,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def percent(probability: float) -> str:
+    """A probability in percent, but never as certainty, which no model has."""
+    return {"0.0%": "<0.1%", "100.0%": ">99.9%"}.get(text := f"{probability:.1%}", text)
+
+
 def is_utf8(text: str) -> bool:
     """Whether a text can be written in UTF-8: names as the system gives them may hold any bytes."""
     try:

@@ -29,6 +29,8 @@ except ModuleNotFoundError as error:
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#666666"
 BINS = 10
 """Of the reliability diagram."""
+LOWEST = 0.08
+"""Share below which the number of a bin stands above its point: below it, it would stand on the axis."""
 ZOOM, ZOOM_FROM = 0.2, 0.95
 """Side of the corner that is enlarged, and area under a curve from which on it is."""
 COUNTS = (0, *(digit * 10**power for power in range(9) for digit in (1, 3)))
@@ -172,7 +174,9 @@ def _square(canvas: Canvas, paint: Callable[[Axes], None]) -> Axes:
 
 def _zoom(axes: Axes, paint: Callable[[Axes], None], *, left: float, place: tuple[float, float, float, float]) -> None:
     """Paints the upper corner, where the curve of a good model lies, again and larger."""
-    inset = axes.inset_axes(place, xlim=(left - 0.004, left + ZOOM + 0.004), ylim=(1 - ZOOM, 1.004), zorder=6)
+    inset = axes.inset_axes(
+        place, xlim=(left - 0.004, left + ZOOM + 0.004), ylim=(1 - ZOOM, 1.004), zorder=6, facecolor="white"
+    )
     inset.grid(color="0.92")
     paint(inset)
     inset.tick_params(labelsize=8)
@@ -200,7 +204,9 @@ def _reliability(canvas: Canvas, cases: Cases, evaluation: Evaluation) -> None:
         label = "share of PNEUMONIA, 95 % interval"
         axes.errorbar(scores, value, reach, fmt="o", color=BLUE, capsize=3, clip_on=False, label=label)
         for each, x, y in zip(inside, scores, value, strict=True):
-            axes.annotate(f"{each.sum():,}", (x, y), xytext=(6, -11), textcoords="offset points", fontsize=8)
+            axes.annotate(
+                f"{each.sum():,}", (x, y), xytext=(6, 5 if y < LOWEST else -11), textcoords="offset points", fontsize=8
+            )
         _threshold_line(axes, evaluation.at[0])
 
     axes = _square(canvas, paint)

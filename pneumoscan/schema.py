@@ -3,7 +3,6 @@
 All three are made of `Record`: its fields, their types and their metadata.
 """
 
-import os
 import re
 import reprlib
 import sys
@@ -211,7 +210,7 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
     """What is wrong with a record to which the JSON Schema has no objection, since it cannot say so much."""
     found = []
     try:
-        os.fsencode(values["path"])
+        values["path"].encode(errors="surrogateescape")
     except UnicodeEncodeError:
         found.append("path holds half a character, which no file name does")
     if (values["width"] is None) != (values["height"] is None):

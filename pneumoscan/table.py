@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pneumoscan.formats import printable
-from pneumoscan.records import Record
+from pneumoscan.formats import percent, printable
+from pneumoscan.records import Label, Record, Status
 
 TABLE_ROWS = 1000
 """Rows that a table shows; beyond, nobody reads on, and a scan may have millions."""
@@ -48,12 +48,13 @@ class TableSink:
             collapse_padding=True,
             pad_edge=False,
         )
-        table.columns[0].overflow = "fold"
+        table.columns[0].overflow = table.columns[4].overflow = "fold"
+        table.columns[1].min_width = max(map(len, (*Label, *Status)))
         table.columns[2].justify = "right"
         for record in self._records:
             result = record.label or record.status
             style = {"PNEUMONIA": "red", "NORMAL": "green"}.get(result, "yellow")
-            score = "" if record.probability is None else f"{record.probability:.1%}"
+            score = "" if record.probability is None else percent(record.probability)
             note = ": ".join(filter(None, (record.error or ("review" if record.review else None), record.message)))
             table.add_row(
                 Text(printable(record.path)), Text(result, style), score, record.subtype or "", Text(printable(note))

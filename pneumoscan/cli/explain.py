@@ -39,7 +39,11 @@ def explain(
         ),
     ] = None,
     preview: Annotated[
-        bool, typer.Option("--preview/--no-preview", help="Show the heatmap, where standard output is a terminal.")
+        bool,
+        typer.Option(
+            "--preview/--no-preview",
+            help="Show the heatmap, where standard output is a terminal of 256 colours or more.",
+        ),
     ] = True,
     threshold: Threshold = None,
     max_pixels: MaxPixels = None,
@@ -72,7 +76,7 @@ def explain(
             complain(f"cannot write {target}: {error.strerror or error}")
             failed = True
             continue
-        if preview and sys.stdout.isatty():
+        if preview and sys.stdout.isatty() and _can_preview():
             say(_preview(seen))
         if not quiet:
             complain(f"wrote {target}")
@@ -120,6 +124,15 @@ def _write(card: "Card", seen: "Seen", target: Path) -> None:
     assert pixels is not None  # of every picture that is no error
     grey = original(record, pixels)
     replace_with(target, png.own(explanation(record, card, grey, pixels, heat)))
+
+
+def _can_preview() -> bool:
+    """Whether the terminal has the characters and the colours."""
+    from rich.console import Console
+
+    console = Console()
+    has_colours = console.color_system in ("256", "truecolor") and not console.no_color
+    return has_colours and console.encoding.startswith("utf")
 
 
 def _preview(seen: "Seen") -> str:

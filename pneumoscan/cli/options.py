@@ -69,7 +69,10 @@ Workers = Annotated[
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Larger pictures become errors, undecoded. Unless given: 64 million pixels.", rich_help_panel=FILES
+        min=1,
+        metavar="N",
+        help="Pictures of more pixels become errors, undecoded. Unless given: 64 million.",
+        rich_help_panel=FILES,
     ),
 ]
 DeviceName = Annotated[

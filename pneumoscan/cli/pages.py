@@ -131,8 +131,11 @@ def write_page(
         if entry.heat is not None or entry.record.label == Label.PNEUMONIA
     ]
     notes += add_heat(heated, root, None if scanner is None else lambda: scanner, quiet)
-    if shown < len(entries) and any("image" in picture for picture in pictures):
-        notes.append(f"Only the {shown:,} most urgent rows have their picture.")
+    if any("image" in picture for picture in pictures):
+        if shown < len(entries):
+            notes.append(f"Only the {shown:,} most urgent rows have their picture.")
+    elif shown and any(entry.record.status != Status.ERROR for entry in entries):
+        notes.append("No picture was where its record says, or all had changed.")
     content = render(worklist, entries, pictures, facts=facts, notes=notes, linked_images=images == "link")
     return save_page(target, content, quiet)
 
@@ -145,7 +148,8 @@ def save_page(target: Path, content: bytes, quiet: bool) -> bool:
         complain(f"cannot write {target}: {error.strerror}")
         return False
     if not quiet:
-        complain(f"wrote {target} ({len(content) / 1e6:.1f} MB)")
+        size = f"{len(content) / 1e6:.1f} MB" if len(content) >= 1e6 else f"{len(content) / 1e3:.0f} kB"
+        complain(f"wrote {target} ({size})")
     return True
 
 

@@ -179,7 +179,10 @@ def predict(
         records = stop.until(_records(scanner, to_do, overlays, page))
         first = next(records, None)
         if first is None and not (counts.done or counts.unread or stop.number):
-            part = "" if shard is None else f" fall to part {shard}, or there are none"
+            filters = {"--include": include, "--exclude": exclude, "--no-recursive": not recursive}
+            given = " and ".join(name for name, is_given in filters.items() if is_given)
+            part = f" with {given}" if given else ""
+            part += "" if shard is None else f" fall to part {shard}, or there are none"
             others = f"; skipped: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
             if overlays and overlays.left_out:
@@ -197,6 +200,8 @@ def predict(
                 page.add(record, heat)
     seconds = time.monotonic() - begun
     if not quiet:
+        if Format.TABLE not in formats.values():
+            counts.complain_of_errors()
         tell(f"{counts} {seconds:.1f} s on {scanner.model.device}.")
         if str(untaken):
             tell(f"Skipped: {untaken}.")

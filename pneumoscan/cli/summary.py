@@ -3,8 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 
-from pneumoscan.cli.exits import counted
+from pneumoscan.cli.exits import complain, counted
 from pneumoscan.records import Label, Record, Status
+
+NAMED_ERRORS = 5
+"""Inputs that failed, of which the summary of a scan says why; all are in its records."""
 
 
 class Counts:
@@ -19,12 +22,22 @@ class Counts:
         self.done = 0
         self.unread = False
         self._review = 0
+        self._errors: list[Record] = []
         self._verdicts: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
         """Counts a record."""
         self._verdicts[record.label or record.status] += 1
         self._review += record.review
+        if record.status is Status.ERROR and len(self._errors) < NAMED_ERRORS:
+            self._errors.append(record)
+
+    def complain_of_errors(self) -> None:
+        """Says what failed first, and why, and how many more did."""
+        for record in self._errors:
+            complain(f"{record.path}: {record.error}: {record.message}")
+        if more := self[Status.ERROR] - len(self._errors):
+            complain(f"{counted(more, 'more error')}; each has its record")
 
     def __getitem__(self, verdict: Label | Status) -> int:
         return self._verdicts[verdict]

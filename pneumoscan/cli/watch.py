@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pneumoscan.scan import Scanner
 
 PRINT_UNIT = "--print-systemd-unit"
+WATCHING = "How to watch"
+"""A panel of the help."""
 
 
 def watch(
@@ -55,15 +57,31 @@ def watch(
     ],
     settle: Annotated[
         float,
-        typer.Option(min=0, callback=finite, help="Seconds that a file must stay unchanged before it is scanned."),
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            callback=finite,
+            help="How long a file must stay unchanged before it is scanned.",
+            rich_help_panel=WATCHING,
+        ),
     ] = 2,
     poll: Annotated[
         float,
-        typer.Option(min=0.1, callback=finite, help="Seconds between walks over the folders (more if they take long)."),
+        typer.Option(
+            min=0.1,
+            metavar="SECONDS",
+            callback=finite,
+            help="Time between walks over the folders (more if they take long).",
+            rich_help_panel=WATCHING,
+        ),
     ] = 5,
     events: Annotated[
         bool,
-        typer.Option("--events/--no-events", help="Also heed the system's file events, with the extra [bold]watch[/]."),
+        typer.Option(
+            "--events/--no-events",
+            help="Also heed the system's file events, with the extra [bold]watch[/].",
+            rich_help_panel=WATCHING,
+        ),
     ] = True,
     recursive: Recursive = True,
     include: Include = None,
@@ -136,6 +154,7 @@ def watch(
                         break
                     counts.add(record)
             if counts.total and not quiet:
+                counts.complain_of_errors()
                 tell(str(counts))
             if not outputs:
                 break

@@ -45,9 +45,7 @@ function largeView({ place, count, go, show, hasHeat }) {
   byId("next").addEventListener("click", () => move(1));
   byId("close").addEventListener("click", () => viewer.close());
   viewer.addEventListener("close", () => go(place()));
-  for (const button of all(".heat-switch")) {
-    button.addEventListener("click", switchHeat);
-    button.hidden = !hasHeat;
-  }
+  for (const button of all(".heat-switch")) button.addEventListener("click", switchHeat);
+  for (const element of all(".heat-switch, .of-heat")) element.hidden = !hasHeat;
   return { open, move };
 }

@@ -33,6 +33,8 @@
   }
 
   const percent = (share) => `${(100 * share).toFixed(1)}%`;
+  // Never as certainty, which no model has.
+  const chance = (probability) => ({ "0.0%": "<0.1%", "100.0%": ">99.9%" })[percent(probability)] ?? percent(probability);
   const nameOf = (row) => row.path.slice(row.path.lastIndexOf("/") + 1) || row.path;
   const folderOf = (row) => row.path.slice(0, row.path.length - nameOf(row).length);
 
@@ -113,7 +115,7 @@
     open.title = row.path;
     const score = cell("score");
     if (row.probability !== undefined) {
-      score.append(make("span", "value", percent(row.probability)), bar(row.probability, row.threshold, row.verdict));
+      score.append(make("span", "value", chance(row.probability)), bar(row.probability, row.threshold, row.verdict));
     }
     const element = make("div", `row columns ${row.verdict}`,
       cell("picture", frame),
@@ -205,7 +207,7 @@
   // How many rows there are, on paper too, which has no end to scroll to.
   function tell() {
     const [some, every, printed] = [state.order.length, rows.length, PRINTED].map((count) => count.toLocaleString("en"));
-    byId("shown").textContent = (state.order.length === rows.length ? `${every} pictures` : `${some} of ${every} pictures`) +
+    byId("shown").textContent = `${state.order.length === rows.length ? every : `${some} of ${every}`} picture${rows.length === 1 ? "" : "s"}` +
       (state.printing && state.order.length > PRINTED ? `, of which the first ${printed} are printed` : "");
   }
 
@@ -260,11 +262,11 @@
     byId("view-name").textContent = nameOf(row);
     byId("view-folder").textContent = folderOf(row);
     byId("view-verdict").replaceChildren(...verdictOf(row));
-    byId("view-score").textContent = row.probability === undefined ? "" : percent(row.probability);
+    byId("view-score").textContent = row.probability === undefined ? "" : chance(row.probability);
     byId("view-remark").textContent = remarkOn(row);
     byId("view-classes").replaceChildren(...(row.probability === undefined ? [] : ["normal", "bacterial", "viral"].map((kind) =>
       make("div", "class", make("span", "", kind), bar(row[`p_${kind}`], undefined, kind === "normal" ? "normal" : "pneumonia"),
-        make("span", "value", percent(row[`p_${kind}`]))))));
+        make("span", "value", chance(row[`p_${kind}`]))))));
     byId("view-heat").hidden = !row.heat;
     const run = runs[row.run];
     const facts = [];
@@ -308,6 +310,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
     const isLetter = event.key.length === 1;
     const isInList = body.contains(event.target);
+    if (isLetter && !(viewer.open || isInList || event.target === document.body)) return;
     if (event.key in STEPS && (isLetter || viewer.open || isInList)) {
       // From anywhere else, the first press goes to the active row.
       move(viewer.open || isInList ? STEPS[event.key] : 0);

@@ -7,7 +7,7 @@ from string import Template
 from typing import Any
 
 from pneumoscan.formats import printable
-from pneumoscan.heatmap import COLOURS, HOTTEST
+from pneumoscan.heatmap import COLOURS, HOTTEST, OPACITY, evidence
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.report.page import asset, list_of_facts, page, text
 from pneumoscan.report.worklist import BINS, Entry, Run, Worklist
@@ -126,15 +126,21 @@ def _histogram(worklist: Worklist) -> str:
 
 
 def _scale() -> str:
-    """What the colours of a heatmap stand for."""
+    """What the colours of a heatmap stand for, over grey as they are over an X-ray."""
+    shares = (i / (len(COLOURS) - 1) for i in range(len(COLOURS)))
     stops = "".join(
-        f'<stop offset="{i / (len(COLOURS) - 1)}" stop-color="rgb{tuple(map(int, colour))}"/>'
-        for i, colour in enumerate(COLOURS)
+        f'<stop offset="{share}" stop-color="rgb{tuple(map(int, colour))}" stop-opacity="{share * OPACITY}"/>'
+        for share, colour in zip(shares, COLOURS, strict=True)
+    )
+    ticks = "".join(
+        f'<text x="{320 * float(evidence(heat)):.0f}" y="23" text-anchor="middle">{heat:.{digits}%}</text>'
+        for heat, digits in ((0.99, 0), (0.9999, 2))
     )
     return (
         '<svg class="scale" viewBox="0 0 320 26" role="img" aria-label="Colours of the heatmap, from even odds of '
         f'pneumonia to {HOTTEST:.4%}"><defs><linearGradient id="heat">{stops}</linearGradient></defs>'
-        '<rect width="320" height="8" rx="4" fill="url(#heat)"/><text y="23">evidence: even odds</text>'
+        '<rect width="320" height="8" rx="4" fill="#6e6e6e"/>'
+        f'<rect class="heat" width="320" height="8" rx="4" fill="url(#heat)"/><text y="23">even odds</text>{ticks}'
         f'<text x="320" y="23" text-anchor="end">{HOTTEST:.4%}</text></svg>'
     )
 
