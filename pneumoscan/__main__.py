@@ -5,11 +5,9 @@ import sqlite3
 import sys
 from contextlib import suppress
 
-import typer
-
 from pneumoscan.atomic import NO_ROOM
 from pneumoscan.cli import app
-from pneumoscan.cli.exits import Exit, complain, lead_nowhere
+from pneumoscan.cli.exits import Exit, UsageError, complain, lead_nowhere
 
 STOPPED = (Exit.HANGUP, Exit.INTERRUPTED, Exit.TERMINATED)
 
@@ -47,7 +45,7 @@ def main() -> None:
         complain("no more threads may be started: raise the limit of processes (ulimit -u, TasksMax, --pids-limit)")
         sys.exit(Exit.INPUT_ERRORS)
     except sqlite3.OperationalError as error:  # what is remembered of millions of files spills to the disk
-        from pneumoscan.surroundings import spill_folder
+        from pneumoscan.path_table import spill_folder
 
         place = ""
         with suppress(OSError):  # there may be none
@@ -58,8 +56,7 @@ def main() -> None:
 
 def _is_misuse(error: BaseException | None) -> bool:
     """Whether an error came up while wrong usage was told, or is that."""
-    usage = typer.BadParameter.__mro__[1]
-    while error is not None and not isinstance(error, usage):
+    while error is not None and not isinstance(error, UsageError):
         error = error.__context__
     return error is not None
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,10 +53,53 @@ def rewritten(target: Path) -> Path:
 
 
 def copy_mode(source: Path, target: Path) -> None:
-    """Gives a file the permissions of another, if there is one."""
-    if source != target:
-        with suppress(OSError):
-            target.chmod(source.stat().st_mode)
+    """Gives a file the owner, group and permissions of another, if there is one.
+
+    Where the group may not be given away, the one that the file has gets what everybody gets.
+    """
+    if source == target:
+        return
+    with suppress(OSError):
+        had, has = source.stat(), target.stat()
+        mode = stat.S_IMODE(had.st_mode)
+        if (had.st_uid, had.st_gid) != (has.st_uid, has.st_gid):
+            try:
+                os.chown(target, had.st_uid, had.st_gid)
+            except PermissionError:
+                try:
+                    os.chown(target, -1, had.st_gid)
+                except PermissionError:
+                    mode = mode & ~0o070 | (mode & 0o007) << 3
+        target.chmod(mode)
+
+
+def put_in_place(growing: Path, target: Path) -> None:
+    """Moves a finished file to its place; over a file that is mounted by itself, as in containers, it is copied.
+
+    Raises:
+        OSError: neither can be done. The file is still there, whole, where it grew.
+    """
+    if not _moved(growing, target):
+        _copy_over(growing, target)
+
+
+def _moved(growing: Path, target: Path) -> bool:
+    """Moves a file, and whether that could be: not where the target is mounted."""
+    try:
+        growing.replace(target)
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.EXDEV):
+            raise
+        return False
+    return True
+
+
+def _copy_over(growing: Path, target: Path) -> None:
+    with growing.open("rb") as source, target.open("r+b") as file:
+        shutil.copyfileobj(source, file)
+        file.truncate()
+        os.fsync(file.fileno())
+    growing.unlink()
 
 
 def replace_with(target: Path, data: bytes) -> None:
@@ -85,8 +129,8 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
     Args:
         target: what is replaced, if it is there.
         growing: where the file lies until then, in place of anything there.
-        like: a file whose permissions it gets; while it grows, only its owner can read it. Where there is no such
-            file, the umask decides.
+        like: a file whose owner, group and permissions it gets; while it grows, only its owner can read it. Where
+            there is no such file, the umask decides.
 
     Raises:
         OSError: it could not be written; what was there is not harmed.
@@ -99,11 +143,13 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        growing.replace(target)
+        is_moved = _moved(growing, target)
     except BaseException:
         with suppress(OSError):
             growing.unlink()
         raise
+    if not is_moved:
+        _copy_over(growing, target)
 
 
 def sync(directory: Path) -> None:

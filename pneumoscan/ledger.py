@@ -37,7 +37,8 @@ class Ledger:
 
     Attributes:
         end: bytes of the file up to which its records are whole.
-        superseded: whether the file holds records that count no more.
+        torn: whether the file ends in half a record.
+        superseded: whether it holds records that count no more.
     """
 
     def __init__(self, path: Path, format: Format) -> None:
@@ -49,6 +50,7 @@ class Ledger:
         """
         self.path = path
         self.end = 0
+        self.torn = False
         self.superseded = False
         self._file: FileIO | None = None
         self._database = temporary_database()
@@ -135,6 +137,7 @@ class Ledger:
                 self.end = file.seek(0, os.SEEK_END)
             except TornTailError as torn:
                 self.end = torn.start
+                self.torn = True
             self._database.execute("COMMIT")
 
     def _read(self, start: int, end: int) -> bytes:

@@ -38,7 +38,7 @@ class Lock:
         self._path = target.with_name(f".{target.name}.lock")
         while True:
             remove_link(self._path)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+            self._descriptor = self._open()
             try:
                 self._lock()
                 if self._is_in_place():
@@ -67,6 +67,16 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
+        except PermissionError:  # another user's, which can be locked all the same
+            try:
+                return os.open(self._path, os.O_RDONLY | NO_LINK)
+            except FileNotFoundError:
+                pass
+            raise
 
     def _lock(self) -> None:
         if fcntl is None:

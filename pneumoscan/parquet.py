@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import check_writable, copy_mode, growing_place, sync
+from pneumoscan.atomic import check_writable, copy_mode, growing_place, put_in_place, sync
 from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
@@ -97,7 +97,7 @@ class ParquetSink:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._place.replace(self._target)
+            put_in_place(self._place, self._target)
         sync(self._target.parent)
 
     def discard(self) -> None:

@@ -1,11 +1,43 @@
 """What is known of any number of paths: in memory while they are few, then in a temporary file."""
 
+import errno
+import os
 import sqlite3
+
+SPILL_VARIABLES = ("SQLITE_TMPDIR", "TMPDIR")
+"""Of the environment, that tell SQLite where to keep what does not fit into memory: the first that can be written."""
+
+
+def spill_folder() -> str:
+    """Where SQLite keeps what does not fit into memory, which is not always where Python keeps temporary files.
+
+    See https://www.sqlite.org/tempfiles.html, section 5.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    if os.name == "nt":
+        import tempfile
+
+        return tempfile.gettempdir()
+    named = map(os.environ.get, SPILL_VARIABLES)
+    for folder in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):
+        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
+            return os.path.abspath(folder)
+    raise FileNotFoundError(errno.ENOENT, "there is no folder for them")
 
 
 def temporary_database() -> sqlite3.Connection:
-    """A database that SQLite keeps in memory while it is small, then in a temporary file that nobody sees."""
-    database = sqlite3.connect("", isolation_level=None)
+    """A database that SQLite keeps in memory while it is small, then in a temporary file that nobody sees.
+
+    Where there can be no such file, it stays in memory.
+    """
+    try:
+        spill_folder()
+        place = ""
+    except OSError:
+        place = ":memory:"
+    database = sqlite3.connect(place, isolation_level=None)
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA cache_size = -1000")  # KiB
     return database

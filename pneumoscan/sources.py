@@ -88,6 +88,7 @@ def find_files(
     selection: Selection = DEFAULT,
     listed: Callable[[str], object] = lambda _: None,
     passed_over: PassedOver = lambda *_: None,
+    in_other_shard: Callable[[str], object] = lambda _: None,
 ) -> Iterator[str]:
     """Streams the files to scan: named files as they are, directories in the order of their names' raw bytes.
 
@@ -104,6 +105,7 @@ def find_files(
         listed: called with each directory that could be listed, after what is in it.
         passed_over: called with each file whose name is not included, and with each link to a directory that is not
             followed.
+        in_other_shard: called with each file that would be yielded, but for its shard.
     """
     for path in map(as_text, paths):
         if path == NOTHING_YET:
@@ -113,6 +115,8 @@ def find_files(
         for entry in found:
             if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
                 yield entry.path
+            else:
+                in_other_shard(entry.path)
 
 
 def as_text(path: str | os.PathLike[str]) -> str:

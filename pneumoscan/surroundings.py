@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import errno
 import os
 import shutil
 import sys
@@ -12,13 +11,10 @@ from enum import StrEnum
 from typing import Any
 
 from pneumoscan import limits
+from pneumoscan.path_table import SPILL_VARIABLES, spill_folder
 
 LITTLE_SPACE = 100 * 1024**2
 """Free bytes below which a disk is called nearly full."""
-
-
-SPILL_VARIABLES = ("SQLITE_TMPDIR", "TMPDIR")
-"""Of the environment, that tell SQLite where to keep what does not fit into memory: the first that can be written."""
 
 
 class State(StrEnum):
@@ -64,34 +60,21 @@ def encodings() -> Answer:
 
 def temporary() -> Answer:
     """Whether what is remembered of millions of files can spill to a disk."""
+    advice = "name a directory that can be written in TMPDIR"
     try:
         folder = spill_folder()
+    except OSError:
+        told = f"there is no folder for temporary files: what is remembered of files stays in memory; or {advice}"
+        return State.WARNING, told, {"folder": None}
+    try:
         answer = _writable(folder)
     except OSError as error:
-        advice = "name a directory that can be written in TMPDIR"
         return State.FAILED, f"temporary files cannot be written: {error.strerror}; {advice}", {"folder": None}
     name = next((name for name in SPILL_VARIABLES if os.environ.get(name)), None)
     if name is None or os.path.abspath(os.environ[name]) == folder:
         return answer
     _, message, details = answer
     return State.WARNING, f"{message}, in place of {name}={os.environ[name]}, which cannot be written", details
-
-
-def spill_folder() -> str:
-    """Where SQLite keeps what does not fit into memory, which is not always where Python keeps temporary files.
-
-    See https://www.sqlite.org/tempfiles.html, section 5.
-
-    Raises:
-        OSError: there is no such folder.
-    """
-    if os.name == "nt":
-        return tempfile.gettempdir()
-    named = map(os.environ.get, SPILL_VARIABLES)
-    for folder in (*named, "/var/tmp", "/usr/tmp", "/tmp", "."):
-        if folder and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK):
-            return os.path.abspath(folder)
-    raise FileNotFoundError(errno.ENOENT, "there is no folder for them")
 
 
 def folder() -> Answer:

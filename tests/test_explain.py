@@ -175,6 +175,22 @@ class TestAPreview:
                 assert process.wait() == 0
             assert ("▀".encode() in output) == shown
 
+    @pytest.mark.parametrize(
+        "settings",
+        [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "xterm", "COLORTERM": ""}, {"PYTHONIOENCODING": "latin-1"}],
+    )
+    def test_is_not_shown_where_a_terminal_cannot(self, settings: dict[str, str]) -> None:
+        pty = pytest.importorskip("pty")
+        master, slave = pty.openpty()
+        can = {"COLORTERM": "truecolor", "TERM": "xterm", "PYTHONUTF8": "1"}
+        environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | can
+        asked = [sys.executable, "-c", "import pneumoscan.cli.explain as e; print(e._can_preview())"]
+        for each, answer in ((environment, b"True"), (environment | settings, b"False")):
+            subprocess.run(asked, stdout=slave, env=each, check=True)
+            assert os.read(master, 100).strip() == answer
+        os.close(master)
+        os.close(slave)
+
     def test_has_the_shape_of_the_picture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "40")
         lines = _preview(seen("a.png", width=800, height=400)).splitlines()

@@ -58,6 +58,29 @@ class TestALock:
         with Lock(tmp_path / "out"):
             pass
 
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs to be another user")
+    def test_of_another_user_is_heeded_while_he_holds_it_and_no_longer(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o1777)
+        take = (
+            "import os, sys; os.setuid(65534); from pathlib import Path; from pneumoscan.lock import InUseError, Lock\n"
+            "try:\n    Lock(Path('out')); print('free')\nexcept InUseError as error: print(error)"
+        )
+
+        def as_other() -> str:
+            told = subprocess.run(
+                [sys.executable, "-c", take], cwd=tmp_path, capture_output=True, text=True, check=True
+            )
+            return told.stdout.strip()
+
+        for folder in (tmp_path, *tmp_path.parents):
+            if not folder.stat().st_mode & 0o001:
+                folder.chmod(folder.stat().st_mode | 0o011)
+        lock = Lock(tmp_path / "out")
+        assert as_other().startswith(f"in use by another run: process {os.getpid()} on")
+        os.close(lock._descriptor)  # as a kill does
+        assert (tmp_path / ".out.lock").stat().st_uid == 0
+        assert as_other() == "free"
+
     def test_does_not_follow_a_link_that_others_have_put_there(self, tmp_path: Path) -> None:
         (tmp_path / "theirs").write_text("secret")
         (tmp_path / ".out.lock").symlink_to("theirs")

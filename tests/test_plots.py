@@ -3,6 +3,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import matplotlib.axes
+import matplotlib.figure
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,6 +28,14 @@ def texts(path: Path) -> str:
 
 def drawn(some: Cases, folder: Path) -> dict[str, str]:
     return {path.stem: texts(path) for path in draw(some, evaluate(some), folder, "svg")}
+
+
+def reliability(some: Cases) -> mpl.axes.Axes:
+    """The reliability diagram, laid out."""
+    canvas = mpl.figure.Figure(figsize=(5.6, 6), layout="constrained")
+    plots._reliability(canvas, some, evaluate(some))
+    canvas.canvas.draw()
+    return canvas.axes[0]
 
 
 def test_every_plot_is_a_picture_that_is_not_blank(tmp_path: Path) -> None:
@@ -63,6 +73,23 @@ def test_the_corner_of_a_curve_is_enlarged_only_where_a_good_one_lies(tmp_path: 
     good = cases(("n", 0.1), ("n", 0.2), ("p", 0.8), ("p", 0.9))
     assert "enlarged" in drawn(good, tmp_path)["roc"]
     assert "enlarged" not in drawn(MIXED, tmp_path)["roc"]
+
+
+def test_the_enlarged_corner_hides_what_lies_behind_it_also_where_the_ground_is_transparent() -> None:
+    good = cases(("n", 0.1), ("n", 0.2), ("p", 0.8), ("p", 0.9))
+    for name in ("roc", "precision-recall"):
+        svg = ElementTree.fromstring(plots.as_svg(good, evaluate(good), rounds=20)[name])
+        grounds = [path.get("style", "") for group in svg.iter() if group.get("id", "").startswith("patch_")
+                   for path in group if "stroke" not in path.get("style", "")]  # fmt: skip
+        assert sum("fill: #ffffff" in ground for ground in grounds) == 1
+
+
+def test_numbers_of_pictures_stand_above_the_axis(tmp_path: Path) -> None:
+    some = cases(*[("n", 0.04)] * 40, ("p", 0.9), ("p", 0.95))
+    axes = reliability(some)
+    bottom = axes.transAxes.transform((0, 0))[1]
+    assert [text.get_text() for text in axes.texts] == ["40", "2"]
+    assert all(text.get_window_extent().y0 >= bottom for text in axes.texts)
 
 
 def test_a_threshold_outside_the_enlarged_corner_leaves_room_for_the_plot(tmp_path: Path) -> None:

@@ -267,6 +267,20 @@ class TestWhatIsScanned:
             assert (result.returncode, "Skipped" in result.stderr) == (Exit.OK, False)
         assert "Skipped: 3 files with other names" in predict("x", cwd=tmp_path).stderr
 
+    def test_that_fails_is_named_with_its_reason_up_to_five(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
+        flat("x/a.png", 51)
+        for number in range(7):
+            (tmp_path / "x" / f"{number}.png").touch()
+        result = predict("x", "gone\x1b.png", "-o", "o.csv", cwd=tmp_path)
+        assert result.returncode == Exit.INPUT_ERRORS
+        named = [line for line in result.stderr.splitlines() if ": empty_file: " in line or "not_found" in line]
+        assert named == [f"pneumoscan: x/{number}.png: empty_file: the file is empty" for number in range(5)]
+        assert "\npneumoscan: 3 more errors; each has its record\n9 scanned: 1 normal, 8 errors" in result.stderr
+        one = predict("gone\x1b.png", cwd=tmp_path)
+        assert one.stderr.splitlines()[0] == "pneumoscan: gone\\x1b.png: not_found: no such file"
+        for quiet in (["-q"], ["-f", "table"]):
+            assert "not_found" not in predict("gone.png", *quiet, cwd=tmp_path).stderr
+
     def test_is_told_where_all_of_it_is_passed_over(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "x").mkdir()
         for name in ("a.dcm", "b.dcm"):
@@ -451,12 +465,32 @@ class TestExitCode:
         assert "nothing to scan" in result.stderr
         assert (tmp_path / "o.jsonl").read_text() == "older"
 
-    def test_is_3_when_no_picture_falls_to_the_part(self, predict: Run, flat: Flat) -> None:
-        path = flat("a.png", 51)
-        codes = {part: predict(path, "--shard", part).returncode for part in ("1/3", "2/3", "3/3")}
-        assert sorted(codes.values()) == [Exit.OK, Exit.NOTHING_TO_SCAN, Exit.NOTHING_TO_SCAN]
-        empty = next(part for part, code in codes.items() if code == Exit.NOTHING_TO_SCAN)
-        assert f"fall to part {empty}, or there are none" in predict(path, "--shard", empty).stderr
+    def test_is_0_when_all_pictures_fall_to_other_parts_whose_output_is_then_empty(
+        self, predict: Run, flat: Flat, tmp_path: Path
+    ) -> None:
+        flat("x/a.png", 51)
+        (tmp_path / "empty").mkdir()
+        for part in (1, 2, 3):
+            (tmp_path / f"{part}.jsonl").write_text("older")
+            result = predict("x", "--shard", f"{part}/3", "-o", f"{part}.jsonl", cwd=tmp_path)
+            assert result.returncode == Exit.OK
+            assert predict("empty", "--shard", f"{part}/3", cwd=tmp_path).returncode == Exit.NOTHING_TO_SCAN
+        assert sorted(len((tmp_path / f"{part}.jsonl").read_text().splitlines()) for part in (1, 2, 3)) == [0, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            (["--include", "*.xyz"], "with --include"),
+            (["--exclude", "*.png", "--no-recursive"], "with --exclude and --no-recursive"),
+        ],
+    )
+    def test_is_3_with_the_options_that_left_nothing(
+        self, predict: Run, flat: Flat, tmp_path: Path, options: list[str], told: str
+    ) -> None:
+        flat("x/a.png", 51)
+        result = predict("x", *options, cwd=tmp_path)
+        assert result.returncode == Exit.NOTHING_TO_SCAN
+        assert result.stderr.splitlines()[0].split("; skipped")[0].endswith(f"no pictures in x {told}")
 
     def test_comes_with_a_message_in_which_names_are_inert(self, predict: Run, tmp_path: Path) -> None:
         (tmp_path / "\x1b[31m").mkdir()

@@ -194,7 +194,8 @@ def test_the_recipe_for_xargs(place: Path) -> None:
 
 
 def test_the_recipe_for_several_machines(place: Path) -> None:
-    assert bash("set +e\n" + recipe("four", "sh")).returncode == 0  # a share may be empty
+    (place / "part-3.jsonl").write_text("of yesterday\n")
+    assert bash(recipe("four", "sh")).returncode == 0  # though shares are empty
     lines = (place / "all.jsonl").read_text().splitlines()
     assert sorted(json.loads(line)["path"] for line in lines) == ["./xrays/ill.jpeg", "./xrays/normal.jpeg"]
 
@@ -208,7 +209,13 @@ def test_the_recipe_for_a_gate(place: Path) -> None:
 def test_the_recipe_for_sqlite(place: Path) -> None:
     needs("sqlite3")
     for _night in range(2):
-        assert bash(recipe("SQLite", "sh")).stdout == "NORMAL|1\nPNEUMONIA|1\n"
+        assert bash(recipe("SQLite", "sh")).returncode == 0
+    shown = subprocess.run(
+        ["sqlite3", "scores.db", "SELECT count(*) FROM scores WHERE status = 'ok' AND review = 'false'",
+         "SELECT max(probability + 0) > 0.9, min(probability + 0) < 0.1 FROM scores"],
+        cwd=place, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert shown == "2\n1|1\n"
 
 
 @pytest.mark.parametrize(("library", "format"), [("pandas", "csv"), ("DuckDB", "parquet")])

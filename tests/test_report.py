@@ -160,7 +160,7 @@ class TestTheCommandReport:
             pytest.importorskip("pyarrow")
         result = report(scan(f"o.{suffix}").name, "-o", "r.html", cwd=tmp_path)
         assert (result.returncode, result.stdout) == (Exit.OK, "")
-        assert re.search(r"^pneumoscan: wrote r\.html \(0\.\d MB\)$", result.stderr, re.MULTILINE)
+        assert re.search(r"^pneumoscan: wrote r\.html \(\d\d kB\)$", result.stderr, re.MULTILINE)
         rows = rows_of(tmp_path / "r.html")
         assert list(rows) == ["x/ill.png", "x/sound.png", "x/broken.png"]
         assert rows["x/ill.png"]["image"].startswith("data:image/webp;base64,")

@@ -65,6 +65,23 @@ class TestResuming:
         assert (result.returncode, output.read_bytes()) == (Exit.OK, before)
         assert "0 scanned; 1 done before." in result.stderr
 
+    def test_of_an_empty_folder_repairs_what_a_kill_has_left_and_touches_nothing_else(
+        self, resume: Run, flat: Flat, output: Path
+    ) -> None:
+        flat("in/a.png", 51), flat("in/b.png", 51)
+        resume()
+        whole = output.read_bytes()
+        for name in ("a.png", "b.png"):
+            (output.parent / "in" / name).unlink()
+        output.write_bytes(whole[:-9])
+        assert resume().returncode == Exit.NOTHING_TO_SCAN
+        assert names(output) == ["a.png"]
+        assert whole.startswith(output.read_bytes())
+        before = output.stat()
+        assert resume("-o", output.with_name("other.jsonl")).returncode == Exit.NOTHING_TO_SCAN
+        assert (output.stat().st_mtime_ns, output.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+        assert sorted(path.name for path in output.parent.iterdir()) == ["in", output.name]
+
     def test_scans_a_changed_file_again_and_puts_it_in_its_old_place(
         self, resume: Run, flat: Flat, output: Path
     ) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import threading
@@ -37,6 +38,16 @@ def go_on(target: Path, format: Format, *records: Record, commit: bool = True) -
             sink.discard()
 
 
+def mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no file can be replaced, as where a container has mounted it by itself."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
+
+
 FILES = [Format.CSV, Format.JSON, Format.JSONL]
 RESUMABLE = [Format.CSV, Format.JSONL]
 
@@ -70,6 +81,25 @@ class TestEveryFileFormat:
         write(out, format, ILL)
         assert len(read(out, format)) == 1
         assert stat.S_IMODE(out.stat().st_mode) == 0o640
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+    def test_replaces_an_older_file_and_keeps_its_owner(self, tmp_path: Path, format: Format) -> None:
+        out = tmp_path / "out"
+        write(out, format, ILL)
+        os.chown(out, 12345, 23456)
+        write(out, format, ILL, failed("b.jpg"))
+        assert (out.stat().st_uid, out.stat().st_gid) == (12345, 23456)
+
+    def test_is_copied_over_an_older_one_that_is_mounted_and_cannot_be_replaced(
+        self, tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        out = tmp_path / "out"
+        out.write_text("older and much longer than what comes now" * 100)
+        number = out.stat().st_ino
+        mounted(monkeypatch)
+        write(out, format, ILL)
+        assert (len(read(out, format)), out.stat().st_ino) == (1, number)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
     def test_leaves_nothing_else_behind(self, tmp_path: Path, format: Format) -> None:
         write(tmp_path / "out", format, ILL)
@@ -193,6 +223,30 @@ def test_a_file_that_is_gone_on_with_and_not_written_to_leaves_nothing_beside_it
     write(tmp_path / "out", format, ILL)
     go_on(tmp_path / "out", format, commit=False)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
+def test_a_file_that_has_nothing_new_is_not_touched(tmp_path: Path, format: Format) -> None:
+    write(tmp_path / "out", format, ILL)
+    os.utime(tmp_path / "out", ns=(1, 1))
+    before = (tmp_path / "out").stat()
+    go_on(tmp_path / "out", format)
+    go_on(tmp_path / "out", format, ILL)
+    after = (tmp_path / "out").stat()
+    assert (after.st_mtime_ns, after.st_ino) == (1, before.st_ino)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
+def test_a_mounted_file_is_put_in_order_in_its_place(
+    tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out", format, failed("a.jpg", "one"), failed("b.jpg"))
+    mounted(monkeypatch)
+    go_on(tmp_path / "out", format, failed("a.jpg", "two"))
+    assert [(row["path"], row["message"]) for row in read(tmp_path / "out", format)] == [
+        ("a.jpg", "two"), ("b.jpg", "the file is empty"),
+    ]  # fmt: skip
 
 
 def test_a_disk_too_full_to_go_on_with_a_csv_keeps_it_and_gets_its_room_back(tmp_path: Path) -> None:

@@ -106,12 +106,12 @@ class TestTemporaryData:
     def test_is_looked_for_where_it_is(self, tmp_path: Path, named: dict[str, str]) -> None:
         (tmp_path / "named").mkdir()
         program = (
-            "import os; from pneumoscan import path_table, surroundings; seen = path_table.PathTable()\n"
+            "import os; from pneumoscan import path_table; seen = path_table.PathTable()\n"
             "for number in range(40_000): seen.setdefault(f'{number:0100}', number)\n"
             "files = [os.readlink(f'/proc/self/fd/{each.name}') for each in list(os.scandir('/proc/self/fd'))"
             " if os.path.lexists(f'/proc/self/fd/{each.name}')]\n"
             "(spilt,) = [each for each in files if 'etilqs' in each]\n"
-            "print(os.path.dirname(spilt)); print(surroundings.spill_folder())"
+            "print(os.path.dirname(spilt)); print(path_table.spill_folder())"
         )
         env = {name: value for name, value in os.environ.items() if not name.endswith("TMPDIR")}
         env |= {name: str(tmp_path / value) for name, value in named.items()}

@@ -1,7 +1,9 @@
 import io
 from dataclasses import replace
 
-from pneumoscan.records import Record
+import pytest
+
+from pneumoscan.records import ErrorCode, Record, Status
 from pneumoscan.table import TABLE_ROWS, TableSink
 from tests.records import ILL, failed
 
@@ -19,6 +21,20 @@ def test_it_shows_verdict_probability_subtype_and_what_went_wrong() -> None:
     first, second = table(ILL, failed("b.jpg")).splitlines()[1:]
     assert first.split() == ["a.jpg", "PNEUMONIA", "75.0%", "bacterial", "review"]
     assert second.split() == ["b.jpg", "error", "empty_file:", "the", "file", "is", "empty"]
+
+
+def test_it_calls_no_probability_certain() -> None:
+    shown = table(replace(ILL, probability=0.99996), replace(ILL, probability=0.0004), replace(ILL, probability=0.9994))
+    assert [line.split()[2] for line in shown.splitlines()[1:]] == [">99.9%", "<0.1%", "99.9%"]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_it_shows_verdicts_and_notes_whole_on_a_narrow_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    rejected = replace(failed("xrays/cat.jpeg", "none"), status=Status.REJECTED, error=ErrorCode.NOT_A_CHEST_XRAY)
+    shown = table(replace(ILL, path="xrays/a-rather-long-name.jpeg"), rejected).splitlines()[1:]
+    assert "PNEUMONIA" in shown[0]
+    assert "…" not in "".join(shown)
 
 
 def test_it_says_of_what_is_unfamiliar_that_it_is_for_review() -> None:

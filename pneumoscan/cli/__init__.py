@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import pneumoscan
+from pneumoscan.cli.exits import Exit, UsageError, fail
 from pneumoscan.cli.start import open_closed_streams
 
 NAMES = ("predict", "watch", "report", "explain", "evaluate", "validate", "schema", "doctor", "bench")
@@ -47,6 +49,15 @@ class _Group(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": _Commands()})
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command; where no person looks, wrong usage is told in one line, which can be searched for."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            if sys.stderr.isatty():
+                raise
+            fail(error.format_message(), Exit.USAGE)
 
 
 app = typer.Typer(

@@ -5,13 +5,16 @@ import os
 import sys
 from enum import IntEnum
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn, TextIO, cast
 
 import typer
 
 from pneumoscan.atomic import is_file
 from pneumoscan.formats import printable
 from pneumoscan.signatures import is_picture
+
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+"""What wrong usage raises; where Typer has it from depends on its version."""
 
 
 class Exit(IntEnum):

@@ -146,17 +146,29 @@ class Outputs:
         """
         self._files_are_open = not only_stdout
         for path, format in self._formats.items():
-            if only_stdout and path != STDOUT:
-                continue
-            try:
-                self._sinks[path] = open_sink(
-                    None if path == STDOUT else path, format, self._ledgers.get(path), self._patience
-                )
-            except (OSError, ModuleNotFoundError) as error:
-                for sink in self._sinks.values():
-                    sink.discard()
-                self._sinks.clear()
-                fail(f"cannot write {path}: {getattr(error, 'strerror', None) or error}", Exit.USAGE)
+            if path == STDOUT or not only_stdout:
+                self._open(path, format)
+
+    def repair(self) -> None:
+        """Opens those files of earlier runs that end in half a record, or hold what counts no more, to end them well.
+
+        Raises:
+            typer.Exit: one cannot be written.
+        """
+        for path, ledger in self._ledgers.items():
+            if ledger.torn or ledger.superseded:
+                self._open(path, self._formats[path])
+
+    def _open(self, path: Path, format: Format) -> None:
+        try:
+            self._sinks[path] = open_sink(
+                None if path == STDOUT else path, format, self._ledgers.get(path), self._patience
+            )
+        except (OSError, ModuleNotFoundError) as error:
+            for sink in self._sinks.values():
+                sink.discard()
+            self._sinks.clear()
+            fail(f"cannot write {path}: {getattr(error, 'strerror', None) or error}", Exit.USAGE)
 
     def write(self, record: Record) -> None:
         """Writes a record to every output that is left."""

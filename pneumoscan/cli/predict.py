@@ -171,18 +171,18 @@ def predict(
         untaken = Untaken(
             with_names=not include, is_own=lambda path: is_own(path) or (overlays and overlays.holds(path))
         )
-        inputs = find_files(named, selection, outputs.forget_failure, untaken.add)
+        inputs = find_files(named, selection, outputs.forget_failure, untaken.add, counts.add_elsewhere)
         scanner = load_scanner(
             model, device=device, threshold=threshold, max_pixels=max_pixels, batch_size=batch_size, workers=workers
         )
         to_do = _to_do(inputs, is_own, scanner, outputs, overlays, counts)
         records = stop.until(_records(scanner, to_do, overlays, page))
         first = next(records, None)
-        if first is None and not (counts.done or counts.unread or stop.number):
+        if first is None and not (counts.done or counts.elsewhere or counts.unread or stop.number):
+            outputs.repair()
             filters = {"--include": include, "--exclude": exclude, "--no-recursive": not recursive}
             given = " and ".join(name for name, is_given in filters.items() if is_given)
             part = f" with {given}" if given else ""
-            part += "" if shard is None else f" fall to part {shard}, or there are none"
             others = f"; skipped: {untaken}" if str(untaken) else ""
             where = ", ".join(paths or [str(files_from)])
             if overlays and overlays.left_out:

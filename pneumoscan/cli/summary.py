@@ -15,11 +15,12 @@ class Counts:
 
     Attributes:
         done: inputs that earlier runs had scanned.
+        elsewhere: inputs that fall to other shards.
         unread: whether some inputs are not known, since their list could not be read on.
     """
 
     def __init__(self) -> None:
-        self.done = 0
+        self.done = self.elsewhere = 0
         self.unread = False
         self._review = 0
         self._errors: list[Record] = []
@@ -31,6 +32,10 @@ class Counts:
         self._review += record.review
         if record.status is Status.ERROR and len(self._errors) < NAMED_ERRORS:
             self._errors.append(record)
+
+    def add_elsewhere(self, _: str) -> None:
+        """Counts an input of another shard."""
+        self.elsewhere += 1
 
     def complain_of_errors(self) -> None:
         """Says what failed first, and why, and how many more did."""
