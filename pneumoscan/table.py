@@ -48,7 +48,8 @@ class TableSink:
             collapse_padding=True,
             pad_edge=False,
         )
-        table.columns[0].overflow = table.columns[4].overflow = "fold"
+        for column in table.columns:
+            column.overflow = "fold"
         table.columns[1].min_width = max(map(len, (*Label, *Status)))
         table.columns[2].justify = "right"
         for record in self._records:

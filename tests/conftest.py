@@ -98,6 +98,13 @@ def unheard() -> Iterator[int]:
     os.close(writer)
 
 
+def let_others_in(folder: Path) -> None:
+    """Lets other users reach a folder; pytest keeps them out."""
+    for each in (folder, *folder.parents):
+        if not each.stat().st_mode & 0o001:
+            each.chmod(each.stat().st_mode | 0o011)
+
+
 def _text(argument: object) -> str | os.PathLike[str]:
     return argument if isinstance(argument, str | os.PathLike) else str(argument)
 

@@ -31,7 +31,11 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written(
-    folder: Path, model: Path, shows: dict[str, Label], thresholds: Sequence[float] = (0.5,)
+    folder: Path,
+    model: Path,
+    shows: dict[str, Label],
+    thresholds: Sequence[float] = (0.5,),
+    at: Sequence[float] | None = None,
 ) -> tuple[Path, Cases]:
     """The page of pictures in the current directory, scanned with these thresholds in turn."""
     scanner = Scanner(model, device="cpu")
@@ -42,7 +46,7 @@ def written(
     pairing = pair([Labelled(path, label, None, path) for path, label in shows.items()], records)
     cases = Cases.of(pairing.scored)
     target = folder / "eval.html"
-    assert write_evaluation(target, pairing, cases, evaluate(cases), {}, {}, lambda: scanner, quiet=True)
+    assert write_evaluation(target, pairing, cases, evaluate(cases, at), {}, {}, lambda: scanner, quiet=True)
     return target, cases
 
 
@@ -233,6 +237,31 @@ def test_no_name_of_a_file_breaks_or_runs_anything(
     assert not page.run("return document.querySelectorAll('b, [onload], [onerror]').length")
     assert page.run("return document.scripts.length") == 3
     assert page.chrome.title == "Evaluation · pneumoscan"
+
+
+def test_no_threshold_is_lost_on_paper(
+    page: Page, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, brightness in (("ill.png", 204), ("sound.png", 51)):
+        Image.new("L", (40, 30), brightness).save(name)
+    labels = {"ill.png": Label.PNEUMONIA, "sound.png": Label.NORMAL}
+    page.open(written(tmp_path, tiny_model, labels, at=[each / 10 for each in range(1, 9)])[0])
+    table = "const card = document.querySelector('.wide'), cells = card.querySelectorAll('thead th'); return "
+    is_in_sight = "getComputedStyle(card).overflowX === 'visible' || card.scrollWidth <= card.clientWidth"
+    assert page.run(f"{table} cells.length") >= 9
+    page.prefer("light", medium="print")
+    assert page.run(f"{table} {is_in_sight}")
+    page.prefer("light")
+
+
+def test_the_names_of_figures_stay_in_sight_when_a_wide_table_is_scrolled(opened: Page) -> None:
+    opened.run("document.querySelector('.wide').style.width = '20rem'")
+    left = "return document.querySelector('.wide tbody th').getBoundingClientRect().left"
+    card = "return document.querySelector('.wide').getBoundingClientRect().left"
+    opened.run("document.querySelector('.wide').scrollLeft = 400")
+    assert opened.run("return document.querySelector('.wide').scrollLeft") > 50
+    assert opened.run(left) >= opened.run(card)
 
 
 def test_every_plot_is_seen_on_paper_in_the_light_theme(opened: Page) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,21 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(
     monkeypatch.setattr(os, "access", lambda _, mode: mode == os.R_OK)  # chmod stops no root
     ran = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert (ran.exit_code, f"{told}: Permission denied" in ran.stderr) == (exits.Exit.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["predict", "x", "-o", "there/is/no/such/folder/however/long/its/name/may/be/for/a/terminal/of/80/scores.csv"],
+         "Invalid value for -o: there/is/no/such/folder/however/long/its/name/may/be/for/a/terminal/of/80/scores.csv: "
+         "there is no directory there/is/no/such/folder/however/long/its/name/may/be/for/a/terminal/of/80"),
+        (["predict", "--bogus"], "No such option: --bogus"),
+        (["watch"], "Missing argument 'DIR...'."),
+        (["frob"], "No such command 'frob'."),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_line_in_a_log(
+    run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    result = run(*arguments, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (exits.Exit.USAGE, "", f"pneumoscan: {told}\n")

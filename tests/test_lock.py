@@ -12,6 +12,7 @@ import pytest
 
 from pneumoscan import lock as lock_module
 from pneumoscan.lock import InUseError, Lock
+from tests.conftest import let_others_in
 
 
 class TestALock:
@@ -62,7 +63,7 @@ class TestALock:
     def test_of_another_user_is_heeded_while_he_holds_it_and_no_longer(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o1777)
         take = (
-            "import os, sys; os.setuid(65534); from pathlib import Path; from pneumoscan.lock import InUseError, Lock\n"
+            "import os; from pathlib import Path; from pneumoscan.lock import InUseError, Lock; os.setuid(65534)\n"
             "try:\n    Lock(Path('out')); print('free')\nexcept InUseError as error: print(error)"
         )
 
@@ -72,9 +73,7 @@ class TestALock:
             )
             return told.stdout.strip()
 
-        for folder in (tmp_path, *tmp_path.parents):
-            if not folder.stat().st_mode & 0o001:
-                folder.chmod(folder.stat().st_mode | 0o011)
+        let_others_in(tmp_path)
         lock = Lock(tmp_path / "out")
         assert as_other().startswith(f"in use by another run: process {os.getpid()} on")
         os.close(lock._descriptor)  # as a kill does

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from pneumoscan import Scanner
+from pneumoscan import Scanner, heatmap
 from pneumoscan.cli.pages import write_page
 from pneumoscan.formats import printable
 from pneumoscan.records import ErrorCode, Label, Record, Status
@@ -197,6 +197,40 @@ class TestTheList:
         assert len(listed.names) == 7
 
 
+class TestKeys:
+    def test_of_one_letter_do_nothing_while_the_focus_is_elsewhere(self, pictured: Page) -> None:
+        pictured.click("#theme")
+        pictured.press("h")
+        assert pictured.seen_heat > 0
+        pictured.press("j")
+        assert pictured.focused == "Dark theme"
+
+    def test_of_heat_are_told_only_where_there_is_heat(self, page: Page, listed: Page) -> None:
+        assert not listed.one(".of-heat").is_displayed()
+
+
+def test_no_probability_is_shown_as_certain(page: Page, tmp_path: Path) -> None:
+    page.open(written(tmp_path, [scored("a.jpeg", 0.99996), scored("b.jpeg", 0.0004)]))
+    assert page.run("return [...document.querySelectorAll('.row .value')].map(each => each.textContent)") == [
+        ">99.9%", "<0.1%",
+    ]  # fmt: skip
+    page.click(".open")
+    assert page.text("#view-score") == ">99.9%"
+
+
+def test_one_picture_is_no_pictures(page: Page, tmp_path: Path) -> None:
+    page.open(written(tmp_path, [scored("a.jpeg", 0.5)]))
+    assert page.text("#shown") == "1 picture"
+
+
+def test_without_scripts_nothing_is_shown_that_needs_them(page: Page, tmp_path: Path) -> None:
+    page.open(written(tmp_path, RECORDS))
+    page.run("document.documentElement.removeAttribute('data-theme')")  # as it is until a script has run
+    names = ("#theme", ".tools", "#list", ".histogram")
+    assert [page.one(name).is_displayed() for name in names] == [False, False, False, True]
+    assert '<html lang="en">' in (tmp_path / "report.html").read_text()
+
+
 class TestTheLargeView:
     def test_opens_on_a_click_and_tells_what_is_known(self, listed: Page) -> None:
         listed.click(".row:nth-child(3)")
@@ -248,6 +282,54 @@ class TestTheLargeView:
         pictured.click(".row")
         pictured.press("h")
         assert pictured.one("#frame .heat").is_displayed()
+
+
+class TestNarrowScreens:
+    @pytest.fixture
+    def narrow(self, listed: Page) -> Iterator[Callable[[int], None]]:
+        def narrow(width: int) -> None:
+            size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            listed.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            listed.run("document.querySelector('[data-filter=all]').click()")
+            listed.settle()
+
+        yield narrow
+        listed.chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    @pytest.mark.parametrize("width", [320, 390, 500, 740, 800, 1000])
+    def test_need_no_scrolling_sideways_and_cut_no_note(
+        self, listed: Page, narrow: Callable[[int], None], width: int
+    ) -> None:
+        narrow(width)
+        assert listed.run("const page = document.documentElement; return page.scrollWidth - page.clientWidth") <= 0
+        within = (
+            "return [...document.querySelectorAll('.row')].filter(row => { const note = row.querySelector('.remark');"
+            " const [r, n] = [row, note].map(each => each.getBoundingClientRect());"
+            " return note.scrollHeight > note.clientHeight + 1 || n.bottom > r.bottom || n.top < r.top; }).length"
+        )
+        assert listed.run(within) == 0
+
+
+class TestForcedColours:
+    def test_show_which_tile_is_chosen(self, listed: Page) -> None:
+        features = [{"name": "forced-colors", "value": "active"}]
+        listed.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        outline = "return getComputedStyle(document.querySelector(`[data-filter=${arguments[0]}]`)).outlineStyle"
+        assert [listed.run(outline, tile) for tile in ("all", "review")] == ["solid", "none"]
+
+
+class TestTheScaleOfHeat:
+    def test_is_as_strong_as_the_heat_on_the_picture(self, pictured: Page) -> None:
+        pictured.click(".open")
+        opacity = "return [...document.querySelectorAll('dialog .heat')].map(each => getComputedStyle(each).opacity)"
+        assert pictured.run(opacity) == ["0.75", "0.75"]
+        pictured.run("const s = document.getElementById('strength'); s.value = 20; s.dispatchEvent(new Event('input'))")
+        assert pictured.run(opacity) == ["0.2", "0.2"]
+        stops = (
+            "return [...document.querySelectorAll('#heat stop')].map(each => Number(each.getAttribute('stop-opacity')))"
+        )
+        found = pictured.run(stops)
+        assert (found[0], found[-1]) == (0, heatmap.OPACITY)
 
 
 class TestTheTheme:

@@ -38,13 +38,15 @@ def go_on(target: Path, format: Format, *records: Record, commit: bool = True) -
             sink.discard()
 
 
-def mounted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on no file can be replaced, as where a container has mounted it by itself."""
+def mounted(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on this file cannot be replaced, as where a container has mounted it by itself."""
+    replace = Path.replace
 
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    def refuse(path: Path, at: Path) -> Path:
+        if at == target:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        return replace(path, at)
 
-    monkeypatch.setattr(os, "replace", refuse)
     monkeypatch.setattr(Path, "replace", refuse)
 
 
@@ -96,7 +98,7 @@ class TestEveryFileFormat:
         out = tmp_path / "out"
         out.write_text("older and much longer than what comes now" * 100)
         number = out.stat().st_ino
-        mounted(monkeypatch)
+        mounted(out, monkeypatch)
         write(out, format, ILL)
         assert (len(read(out, format)), out.stat().st_ino) == (1, number)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -242,7 +244,7 @@ def test_a_mounted_file_is_put_in_order_in_its_place(
     tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path / "out", format, failed("a.jpg", "one"), failed("b.jpg"))
-    mounted(monkeypatch)
+    mounted(tmp_path / "out", monkeypatch)
     go_on(tmp_path / "out", format, failed("a.jpg", "two"))
     assert [(row["path"], row["message"]) for row in read(tmp_path / "out", format)] == [
         ("a.jpg", "two"), ("b.jpg", "the file is empty"),

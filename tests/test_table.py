@@ -32,9 +32,8 @@ def test_it_calls_no_probability_certain() -> None:
 def test_it_shows_verdicts_and_notes_whole_on_a_narrow_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     rejected = replace(failed("xrays/cat.jpeg", "none"), status=Status.REJECTED, error=ErrorCode.NOT_A_CHEST_XRAY)
-    shown = table(replace(ILL, path="xrays/a-rather-long-name.jpeg"), rejected).splitlines()[1:]
-    assert "PNEUMONIA" in shown[0]
-    assert "…" not in "".join(shown)
+    shown = table(replace(ILL, path="xrays/a-rather-long-name.jpeg"), rejected)
+    assert ("PNEUMONIA" in shown, "…" in shown) == (True, False)
 
 
 def test_it_says_of_what_is_unfamiliar_that_it_is_for_review() -> None:
