@@ -114,7 +114,7 @@ class FileSink:
         self._encoding = ENCODINGS[format]
         self._ledger = ledger
         self._place = growing_place(target, format)
-        self._copied = -1  # bytes of the older file where this one begins as its copy
+        self._is_copy = False  # of the file that is there
         self._is_new = not self._place.exists()
         check_writable(target)
         rewritten(target).unlink(missing_ok=True)  # left by a kill
@@ -158,7 +158,7 @@ class FileSink:
         elif self._place != self._target:
             if self._ledger is not None:
                 self._ledger.close_file()
-            if self._whole == self._copied:  # whoever waits for news would take it for such
+            if self._is_copy:  # whoever waits for news would take it for such
                 self._place.unlink()
             else:
                 put_in_place(self._place, self._target)
@@ -194,20 +194,22 @@ class FileSink:
                 self._cut(self._whole)
             raise
         self._whole += len(data)
+        self._is_copy &= not data
 
     def _cut(self, end: int) -> None:
         if os.fstat(self._file.fileno()).st_size != end:
             self._file.truncate(end)
+            self._is_copy = False
         self._file.seek(end)
         self._whole = end
 
     def _grow_from(self, ledger: Ledger) -> None:
         """Begins what grows beside the place with a copy of the file there, whole as soon as it has its name."""
         if ledger.path.exists():
-            self._copied = ledger.path.stat().st_size
             growing = rewritten(self._target)
             with replacing(self._place, growing, like=ledger.path) as file, ledger.path.open("rb") as source:
                 shutil.copyfileobj(source, file)
+            self._is_copy = True
         ledger.path = self._place
 
     def _tidy(self, ledger: Ledger) -> None:

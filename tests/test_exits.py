@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +115,10 @@ def test_wrong_usage_is_one_line_in_a_log(
 ) -> None:
     result = run(*arguments, cwd=tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (exits.Exit.USAGE, "", f"pneumoscan: {told}\n")
+
+
+@pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
+def test_wrong_usage_of_which_nobody_can_be_told_is_2_all_the_same(tmp_path: Path, stream: str) -> None:
+    for arguments in ("frob", "predict --bogus"):
+        line = f"{shlex.quote(sys.executable)} -m pneumoscan {arguments} {stream}"
+        assert subprocess.run(line, shell=True, cwd=tmp_path, check=False).returncode == exits.Exit.USAGE

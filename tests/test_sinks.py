@@ -240,6 +240,17 @@ def test_a_file_that_has_nothing_new_is_not_touched(tmp_path: Path, format: Form
 
 
 @pytest.mark.parametrize("format", RESUMABLE)
+def test_a_file_that_is_repaired_to_the_length_that_it_had_is_repaired(tmp_path: Path, format: Format) -> None:
+    write(tmp_path / "out", format, failed("a.jpg"), failed("b.jpg", "a long reason"))
+    whole = (tmp_path / "out").read_bytes()
+    shorter = failed("b.jpg", "a reason")
+    (tmp_path / "out").write_bytes(whole[:-5])
+    go_on(tmp_path / "out", format, shorter)
+    assert len((tmp_path / "out").read_bytes()) == len(whole) - 5
+    assert [row["message"] for row in read(tmp_path / "out", format)] == ["the file is empty", "a reason"]
+
+
+@pytest.mark.parametrize("format", RESUMABLE)
 def test_a_mounted_file_is_put_in_order_in_its_place(
     tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
 ) -> None:

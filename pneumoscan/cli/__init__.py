@@ -55,7 +55,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            if sys.stderr.isatty():
+            if sys.stderr is not None and sys.stderr.isatty():
                 raise
             fail(error.format_message(), Exit.USAGE)
 
