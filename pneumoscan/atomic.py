@@ -3,12 +3,11 @@
 import errno
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from pneumoscan.formats import Format
 
@@ -16,6 +15,8 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors by which a disk is full."""
 INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")
 """Names of open descriptors."""
+MOUNTS = Path("/proc/self/mountinfo")
+"""Where Linux lists what is mounted; the fifth field of a line is the place."""
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 """Flag by which a link is not opened; Windows has none."""
 
@@ -52,54 +53,33 @@ def rewritten(target: Path) -> Path:
     return target.with_name(f".{target.name}.new")
 
 
-def copy_mode(source: Path, target: Path) -> None:
-    """Gives a file the owner, group and permissions of another, if there is one.
+def check_replaceable(target: Path) -> None:
+    """Raises `OSError` where a file is mounted by itself, as containers do: it can be written, but not replaced."""
+    place = os.fsencode(os.path.realpath(target).translate({ord(each): f"\\{ord(each):03o}" for each in " \t\n\\"}))
+    mounts: set[bytes] = set()
+    with suppress(OSError):  # other systems than Linux
+        mounts = {line.split()[4] for line in MOUNTS.read_bytes().splitlines()}
+    if place in mounts:
+        raise OSError(errno.EBUSY, "it is mounted by itself, and cannot be replaced: mount its folder")
 
-    Where the group may not be given away, the one that the file has gets what everybody gets.
+
+def copy_mode(source: Path, file: IO[bytes]) -> None:
+    """Gives an open file the owner, group and permissions of another one, if there is one, as far as may be.
+
+    A group that may not be given to it leaves its rights to no other one: that gets what everybody gets.
     """
-    if source == target:
-        return
+    number = file.fileno()
     with suppress(OSError):
-        had, has = source.stat(), target.stat()
+        had, has = source.stat(), os.fstat(number)
         mode = stat.S_IMODE(had.st_mode)
-        if (had.st_uid, had.st_gid) != (has.st_uid, has.st_gid):
+        if had.st_gid != has.st_gid:
             try:
-                os.chown(target, had.st_uid, had.st_gid)
-            except PermissionError:
-                try:
-                    os.chown(target, -1, had.st_gid)
-                except PermissionError:
-                    mode = mode & ~0o070 | (mode & 0o007) << 3
-        target.chmod(mode)
-
-
-def put_in_place(growing: Path, target: Path) -> None:
-    """Moves a finished file to its place; over a file that is mounted by itself, as in containers, it is copied.
-
-    Raises:
-        OSError: neither can be done. The file is still there, whole, where it grew.
-    """
-    if not _moved(growing, target):
-        _copy_over(growing, target)
-
-
-def _moved(growing: Path, target: Path) -> bool:
-    """Moves a file, and whether that could be: not where the target is mounted."""
-    try:
-        growing.replace(target)
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.EXDEV):
-            raise
-        return False
-    return True
-
-
-def _copy_over(growing: Path, target: Path) -> None:
-    with growing.open("rb") as source, target.open("r+b") as file:
-        shutil.copyfileobj(source, file)
-        file.truncate()
-        os.fsync(file.fileno())
-    growing.unlink()
+                os.chown(number, -1, had.st_gid)
+            except OSError:
+                mode = mode & ~0o070 | (mode & 0o007) << 3
+        os.chmod(number if os.chmod in os.supports_fd else file.name, mode)
+        if had.st_uid != has.st_uid:  # last: of another's file nothing may be changed any more
+            os.chown(number, had.st_uid, -1)
 
 
 def replace_with(target: Path, data: bytes) -> None:
@@ -139,17 +119,15 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
         descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if like.exists() else 0o666)
         with open(descriptor, "wb") as file:
-            copy_mode(like, growing)
+            copy_mode(like, file)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        is_moved = _moved(growing, target)
+        growing.replace(target)
     except BaseException:
         with suppress(OSError):
             growing.unlink()
         raise
-    if not is_moved:
-        _copy_over(growing, target)
 
 
 def sync(directory: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from pneumoscan import drawing, heatmap
 from pneumoscan.card import Card
 from pneumoscan.drawing import DOUBTFUL, ILL, MUTED, PANEL, RULE, TEXT, WELL, write
-from pneumoscan.formats import percent
+from pneumoscan.formats import rounded
 from pneumoscan.overlay import headline
 from pneumoscan.records import Record, Status
 
@@ -114,7 +114,7 @@ class Column:
             self._bars(record)
             low, high = card.review_band_at(record.threshold)
             zones = [(low, WELL), (high, DOUBTFUL), (1.0, ILL)]
-            told = percent(record.probability)
+            told = rounded(record.probability)
             self._axis("probability of pneumonia", record.probability, told, zones, record.threshold)
             self._legend(f"threshold {record.threshold:g}; yellow: review, {low:g} to {high:g}")
         score, refused = record.outlier_score, card.outlier_threshold
@@ -140,7 +140,7 @@ class Column:
                 self.draw.rounded_rectangle(
                     (start, self.y - 8, start + share * (end - start), self.y + 8), 4, fill=tint
                 )
-            write(self.draw, (self.left + SIDE, self.y), percent(share), 15, TEXT, "rm")
+            write(self.draw, (self.left + SIDE, self.y), rounded(share), 15, TEXT, "rm")
             self.y += 30
 
     def _axis(

@@ -46,9 +46,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def percent(probability: float) -> str:
-    """A probability in percent, but never as certainty, which no model has."""
-    return {"0.0%": "<0.1%", "100.0%": ">99.9%"}.get(text := f"{probability:.1%}", text)
+def rounded(probability: float, spec: str = ".1%") -> str:
+    """A probability to three digits (`.1%`, `.3f`), but never as certainty, which no model has: `>99.9%`, `<0.001`."""
+    text = format(probability, spec)
+    return {format(0, spec): f"<{0.001:{spec}}", format(1, spec): f">{0.999:{spec}}"}.get(text, text)
 
 
 def is_utf8(text: str) -> bool:

@@ -73,7 +73,7 @@ class Lock:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         except PermissionError:  # another user's, which can be locked all the same
             try:
-                return os.open(self._path, os.O_RDONLY | NO_LINK)
+                return os.open(self._path, os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0))
             except FileNotFoundError:
                 pass
             raise
@@ -98,6 +98,18 @@ class Lock:
     def _holder(self) -> str:
         try:
             holder = json.loads(os.read(self._descriptor, 4096))
+            if holder["host"] == platform.node() and not _runs(holder["process"]):  # who could not write its own name
+                return ""
             return f": process {holder['process']} on {holder['host']}"
         except (ValueError, KeyError, TypeError, OSError):  # it has the lock, but has not said so yet
             return ""
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from pneumoscan import drawing, heatmap
 from pneumoscan.decode import DecodeError
-from pneumoscan.formats import percent
+from pneumoscan.formats import rounded
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.reread import reread
 
@@ -52,7 +52,7 @@ def headline(record: Record) -> tuple[str, str]:
     """What a record says in a few words, and the colour for them."""
     if record.status is not Status.OK:
         return str(record.status), drawing.DOUBTFUL
-    score = percent(record.probability or 0)
+    score = rounded(record.probability or 0)
     if record.label is Label.PNEUMONIA:
         words, tint = f"PNEUMONIA {score}", drawing.ILL
     else:

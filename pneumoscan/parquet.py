@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import check_writable, copy_mode, growing_place, put_in_place, sync
+from pneumoscan.atomic import check_replaceable, check_writable, copy_mode, growing_place, sync
 from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
@@ -73,9 +73,10 @@ class ParquetSink:
         self._target = target
         self._place = growing_place(target, Format.PARQUET)
         check_writable(target)
+        check_replaceable(target)
         self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
         self._file = self._place.open("xb")
-        copy_mode(target, self._place)
+        copy_mode(target, self._file)
         self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
         self._records: list[Record] = []
         self._failure: OSError | None = None
@@ -97,7 +98,7 @@ class ParquetSink:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            put_in_place(self._place, self._target)
+            self._place.replace(self._target)
         sync(self._target.parent)
 
     def discard(self) -> None:

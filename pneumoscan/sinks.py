@@ -14,11 +14,11 @@ from pneumoscan.atomic import (
     INHERITED,
     NO_LINK,
     NO_ROOM,
+    check_replaceable,
     check_writable,
     copy_mode,
     growing_place,
     is_file,
-    put_in_place,
     remove_link,
     replacing,
     rewritten,
@@ -117,13 +117,15 @@ class FileSink:
         self._is_copy = False  # of the file that is there
         self._is_new = not self._place.exists()
         check_writable(target)
+        if ledger is not None or self._place != target:
+            check_replaceable(target)
         rewritten(target).unlink(missing_ok=True)  # left by a kill
         if ledger is not None and ledger.path != self._place:
             self._grow_from(ledger)
         remove_link(self._place)
         # Unbuffered: what is written has left this process, and can be cut back to whole records.
         self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666), "r+b", buffering=0)  # noqa: SIM115
-        copy_mode(target, self._place)
+        copy_mode(target, self._file)
         self._is_begun = False
         self._between = b""
         self._last = self._whole = 0  # bytes up to the last record, and up to its end
@@ -161,7 +163,7 @@ class FileSink:
             if self._is_copy:  # whoever waits for news would take it for such
                 self._place.unlink()
             else:
-                put_in_place(self._place, self._target)
+                self._place.replace(self._target)
         sync(self._target.parent)
 
     def discard(self) -> None:

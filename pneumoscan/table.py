@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pneumoscan.formats import percent, printable
+from pneumoscan.formats import printable, rounded
 from pneumoscan.records import Label, Record, Status
 
 TABLE_ROWS = 1000
@@ -55,7 +55,7 @@ class TableSink:
         for record in self._records:
             result = record.label or record.status
             style = {"PNEUMONIA": "red", "NORMAL": "green"}.get(result, "yellow")
-            score = "" if record.probability is None else percent(record.probability)
+            score = "" if record.probability is None else rounded(record.probability)
             note = ": ".join(filter(None, (record.error or ("review" if record.review else None), record.message)))
             table.add_row(
                 Text(printable(record.path)), Text(result, style), score, record.subtype or "", Text(printable(note))

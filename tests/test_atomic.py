@@ -1,5 +1,6 @@
 """Files appear whole, and nothing that failed is left beside them."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pneumoscan import atomic
-from pneumoscan.atomic import replace_with
+from pneumoscan.atomic import copy_mode, replace_with
 from tests.conftest import let_others_in
 
 
@@ -53,7 +54,41 @@ def test_a_group_that_may_not_be_given_away_does_not_leave_its_rights_to_another
     let_others_in(tmp_path)
     program = (
         "import os, sys; from pathlib import Path; from pneumoscan.atomic import copy_mode\n"
-        "os.setgroups([]); os.setgid(12345); os.setuid(12345); copy_mode(Path('old'), Path('new'))"
+        "os.setgroups(eval(sys.argv[1])); os.setgid(12345); os.setuid(12345)\n"
+        "with open('new', 'r+b') as file: copy_mode(Path('old'), file)"
     )
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
-    assert (new.stat().st_gid, oct(new.stat().st_mode & 0o777)) == (12345, "0o644")
+    for groups, group, mode in (([], 12345, "0o644"), ([23456], 23456, "0o664")):
+        subprocess.run([sys.executable, "-c", program, str(groups)], cwd=tmp_path, check=True)
+        assert (new.stat().st_gid, oct(new.stat().st_mode & 0o777)) == (group, mode)
+
+
+@pytest.mark.parametrize(("refused", "mode"), [((), "0o660"), ((-1, 12345), "0o660"), ((23456,), "0o600")])
+def test_permissions_are_kept_whatever_of_owner_and_group_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: tuple[int, ...], mode: str
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    old.chmod(0o660)
+    real = old.stat()
+    is_given_away = False
+
+    def stat(path: Path) -> os.stat_result:
+        return os.stat_result((*real[:4], 12345, 23456, *real[6:])) if path == old else os.stat(path)
+
+    def chown(number: int, user: int, group: int) -> None:
+        nonlocal is_given_away
+        if {user, group} & set(refused) - {-1}:
+            raise OSError(errno.EINVAL, "Invalid argument")  # of a user whom a container does not know
+        is_given_away |= user != -1
+
+    def chmod(number: int, mode: int) -> None:
+        assert not is_given_away
+        os.fchmod(number, mode)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(atomic.os, "chown", chown)
+    monkeypatch.setattr(atomic.os, "chmod", chmod)
+    monkeypatch.setattr(atomic.os, "supports_fd", {chmod})
+    with new.open("wb") as file:
+        copy_mode(old, file)
+        assert oct(os.fstat(file.fileno()).st_mode & 0o777) == mode

@@ -255,6 +255,18 @@ def test_no_threshold_is_lost_on_paper(
     page.prefer("light")
 
 
+def test_without_scripts_there_is_no_threshold_to_set(opened: Page) -> None:
+    opened.run("document.documentElement.removeAttribute('data-theme')")  # as it is until a script has run
+    assert [opened.one(name).is_displayed() for name in ("#slider", "#threshold", ".chart")] == [False, False, True]
+
+
+def test_no_mistake_is_shown_as_a_certain_one(page: Page, tiny_model: Path, tmp_path: Path) -> None:
+    Image.new("L", (40, 30), 255).save(tmp_path / "a.png")
+    shows = {str(tmp_path / "a.png"): Label.NORMAL}
+    page.open(written(tmp_path, tiny_model, shows)[0])
+    assert page.text(".mistake .score") == ">0.999"
+
+
 def test_the_names_of_figures_stay_in_sight_when_a_wide_table_is_scrolled(opened: Page) -> None:
     opened.run("document.querySelector('.wide').style.width = '20rem'")
     left = "return document.querySelector('.wide tbody th').getBoundingClientRect().left"

@@ -108,6 +108,7 @@ def test_a_folder_that_may_not_be_written_to_is_told_before_any_work(
         (["predict", "--bogus"], "No such option: --bogus"),
         (["watch"], "Missing argument 'DIR...'."),
         (["frob"], "No such command 'frob'."),
+        (["--bogus", "predict", "x"], "No such option: --bogus"),
     ],
 )  # fmt: skip
 def test_wrong_usage_is_one_line_in_a_log(
@@ -122,3 +123,13 @@ def test_wrong_usage_of_which_nobody_can_be_told_is_2_all_the_same(tmp_path: Pat
     for arguments in ("frob", "predict --bogus"):
         line = f"{shlex.quote(sys.executable)} -m pneumoscan {arguments} {stream}"
         assert subprocess.run(line, shell=True, cwd=tmp_path, check=False).returncode == exits.Exit.USAGE
+
+
+def test_wrong_usage_has_its_frame_on_a_terminal(tmp_path: Path) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "pneumoscan", "predict", "--bogus"]
+    assert subprocess.run(command, stderr=slave, cwd=tmp_path, check=False).returncode == exits.Exit.USAGE
+    os.close(slave)
+    assert b"pneumoscan predict [OPTIONS]" in os.read(master, 4096)
+    os.close(master)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from pneumoscan.cli.explain import _preview
 from pneumoscan.explanation import WIDTH, explanation
+from pneumoscan.overlay import headline
 from pneumoscan.records import Label, Record, Status
 from pneumoscan.scan import Scanner, Seen
 from tests.tiny_model import CARD, SIZE, write_model
@@ -243,6 +244,17 @@ class TestTheDrawing:
             "threshold 0.5; yellow: review, 0.4 to 0.6",
             "threshold 0.2; yellow: review, 0.2 to 0.6",
         ]
+
+    def test_calls_no_probability_certain(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        told: list[str] = []
+        monkeypatch.setattr("pneumoscan.explanation.write", lambda draw, place, text, *look: told.append(text))
+        record, pixels, heat = seen(
+            "a.png", probability=0.99999, p_normal=0.00001, p_bacterial=0.99998, p_viral=0.00001
+        )
+        assert pixels is not None
+        explanation(record, CARD, pixels, pixels, heat)
+        assert [text for text in told if "%" in text] == [">99.9%", "<0.1%", ">99.9%", "<0.1%", ">99.9%"]
+        assert headline(record)[0] == "PNEUMONIA >99.9%"
 
     def test_shows_no_heat_of_a_rejected_picture(self) -> None:
         record, pixels, heat = seen("a.png", status=Status.REJECTED, label=None, probability=None)

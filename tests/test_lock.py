@@ -80,6 +80,23 @@ class TestALock:
         assert (tmp_path / ".out.lock").stat().st_uid == 0
         assert as_other() == "free"
 
+    def test_whose_note_is_of_one_who_is_dead_names_nobody(self, tmp_path: Path) -> None:
+        process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1, check=True)
+        with Lock(tmp_path / "out"), pytest.raises(InUseError, match=r"^in use by another run$"):
+            note = {"process": int(process.stdout), "host": platform.node()}
+            (tmp_path / ".out.lock").write_text(json.dumps(note))
+            Lock(tmp_path / "out")
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs to be another user")
+    def test_is_not_waited_for_where_a_pipe_lies_in_its_place(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o1777)
+        let_others_in(tmp_path)
+        os.mkfifo(tmp_path / ".out.lock", 0o644)
+        take = (
+            "import os; from pathlib import Path; from pneumoscan.lock import Lock; os.setuid(65534); Lock(Path('out'))"
+        )
+        subprocess.run([sys.executable, "-c", take], cwd=tmp_path, timeout=60, check=False)
+
     def test_does_not_follow_a_link_that_others_have_put_there(self, tmp_path: Path) -> None:
         (tmp_path / "theirs").write_text("secret")
         (tmp_path / ".out.lock").symlink_to("theirs")

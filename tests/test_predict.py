@@ -476,6 +476,10 @@ class TestExitCode:
             assert result.returncode == Exit.OK
             assert predict("empty", "--shard", f"{part}/3", cwd=tmp_path).returncode == Exit.NOTHING_TO_SCAN
         assert sorted(len((tmp_path / f"{part}.jsonl").read_text().splitlines()) for part in (1, 2, 3)) == [0, 0, 1]
+        for part in (1, 2):
+            (tmp_path / f"{part}.html").write_text("older")
+            assert predict("x", "--shard", f"{part}/2", "--report", f"{part}.html", cwd=tmp_path).returncode == Exit.OK
+            assert "Worklist" in (tmp_path / f"{part}.html").read_text()
 
     @pytest.mark.parametrize(
         ("options", "told"),

@@ -198,13 +198,6 @@ class TestTheList:
 
 
 class TestKeys:
-    def test_of_one_letter_do_nothing_while_the_focus_is_elsewhere(self, pictured: Page) -> None:
-        pictured.click("#theme")
-        pictured.press("h")
-        assert pictured.seen_heat > 0
-        pictured.press("j")
-        assert pictured.focused == "Dark theme"
-
     def test_of_heat_are_told_only_where_there_is_heat(self, page: Page, listed: Page) -> None:
         assert not listed.one(".of-heat").is_displayed()
 
@@ -228,7 +221,7 @@ def test_without_scripts_nothing_is_shown_that_needs_them(page: Page, tmp_path: 
     page.run("document.documentElement.removeAttribute('data-theme')")  # as it is until a script has run
     names = ("#theme", ".tools", "#list", ".histogram")
     assert [page.one(name).is_displayed() for name in names] == [False, False, False, True]
-    assert '<html lang="en">' in (tmp_path / "report.html").read_text()
+    assert '<html lang="en">' in (tmp_path / "report.html").read_text()  # scripts tell the theme
 
 
 class TestTheLargeView:
@@ -308,6 +301,14 @@ class TestNarrowScreens:
             " return note.scrollHeight > note.clientHeight + 1 || n.bottom > r.bottom || n.top < r.top; }).length"
         )
         assert listed.run(within) == 0
+        overlapping = (
+            "return [...document.querySelectorAll('.row')].filter(row => {"
+            " const [verdict, score] = ['.verdict .badge', '.score .value']"
+            ".map(each => row.querySelector(each)?.getBoundingClientRect());"
+            " return score && verdict.right > score.left && verdict.bottom > score.top && score.bottom > verdict.top;"
+            " }).length"
+        )
+        assert listed.run(overlapping) == 0
 
 
 class TestForcedColours:

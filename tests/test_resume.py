@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from pneumoscan.atomic import growing_place
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import Format
-from tests.records import read
+from pneumoscan.sinks import open_sink
+from tests.records import failed, read
 from tests.tiny_model import write_model
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -80,6 +82,26 @@ class TestResuming:
         before = output.stat()
         assert resume("-o", output.with_name("other.jsonl")).returncode == Exit.NOTHING_TO_SCAN
         assert (output.stat().st_mtime_ns, output.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+        assert sorted(path.name for path in output.parent.iterdir()) == ["in", output.name]
+
+    def test_of_an_empty_folder_drops_the_failure_to_read_it(self, resume: Run, output: Path) -> None:
+        (output.parent / "in").mkdir()
+        sink = open_sink(output, Format(output.suffix[1:]))
+        sink.write(failed("in"))
+        sink.commit()
+        assert resume().returncode == Exit.NOTHING_TO_SCAN
+        assert names(output) == []
+
+    def test_of_an_empty_folder_puts_in_its_place_what_a_kill_has_left_whole(
+        self, resume: Run, flat: Flat, output: Path
+    ) -> None:
+        flat("in/a.png", 51)
+        resume()
+        whole = output.read_bytes()
+        (output.parent / "in" / "a.png").unlink()
+        output.replace(growing_place(output, Format(output.suffix[1:])))
+        assert resume().returncode == Exit.NOTHING_TO_SCAN
+        assert output.read_bytes() == whole
         assert sorted(path.name for path in output.parent.iterdir()) == ["in", output.name]
 
     def test_scans_a_changed_file_again_and_puts_it_in_its_old_place(

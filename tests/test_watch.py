@@ -151,6 +151,7 @@ class TestAWatch:
             ("in/b.png", "ok"),
         ]
         assert errors.count("1 error") == 1
+        assert errors.count("pneumoscan: in/a.png: truncated: ") == 1
 
     def test_of_folders_that_overlap_scans_everything_once(self, watch: Watch, flat: Flat, output: Path) -> None:
         for name in ("a", "b"):

@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
@@ -44,20 +45,33 @@ def _command(name: str) -> Any:
     return get_command(alone)
 
 
+@contextmanager
+def _usage_in_one_line() -> Iterator[None]:
+    """Tells wrong usage in a line, which can be searched for, where no person looks."""
+    try:
+        yield
+    except UsageError as error:
+        if sys.stderr.isatty():
+            raise
+        fail(error.format_message(), Exit.USAGE)
+
+
 class _Group(TyperGroup):
     """Typer's own, which would otherwise need every command before it runs one."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": _Commands()})
 
+    def make_context(self, info_name: str | None, args: list[str], *others: Any, **settings: Any) -> Any:
+        """Reads the arguments before the command."""
+        open_closed_streams()
+        with _usage_in_one_line() if args else nullcontext():  # without arguments, the help is what is told
+            return super().make_context(info_name, args, *others, **settings)
+
     def invoke(self, ctx: Any) -> Any:
-        """Runs a command; where no person looks, wrong usage is told in one line, which can be searched for."""
-        try:
+        """Runs a command."""
+        with _usage_in_one_line():
             return super().invoke(ctx)
-        except UsageError as error:
-            if sys.stderr is not None and sys.stderr.isatty():
-                raise
-            fail(error.format_message(), Exit.USAGE)
 
 
 app = typer.Typer(
@@ -77,9 +91,8 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Scan chest X-rays for pneumonia. Research use only; not a medical device."""
-    open_closed_streams()

@@ -9,7 +9,7 @@ from typing import NoReturn, TextIO, cast
 
 import typer
 
-from pneumoscan.atomic import is_file
+from pneumoscan.atomic import check_replaceable, is_file
 from pneumoscan.formats import printable
 from pneumoscan.signatures import is_picture
 
@@ -87,6 +87,10 @@ def need_target(file: Path, option: str) -> None:
         misuse(f"{file} cannot be written: it is not a regular file", option)
     if os.path.exists(file) and not os.access(file, os.W_OK):
         misuse(f"{file} cannot be written: {os.strerror(errno.EACCES)}", option)
+    try:
+        check_replaceable(file)
+    except OSError as error:
+        misuse(f"{file} cannot be written: {error.strerror}", option)
 
 
 def need_no_picture(file: Path, option: str) -> None:

@@ -150,13 +150,13 @@ class Outputs:
                 self._open(path, format)
 
     def repair(self) -> None:
-        """Opens those files of earlier runs that end in half a record, or hold what counts no more, to end them well.
+        """Opens what earlier runs have left torn, beside its place, or with what counts no more, to end it well.
 
         Raises:
             typer.Exit: one cannot be written.
         """
         for path, ledger in self._ledgers.items():
-            if ledger.torn or ledger.superseded:
+            if ledger.torn or ledger.superseded or ledger.path != self._files[path]:
                 self._open(path, self._formats[path])
 
     def _open(self, path: Path, format: Format) -> None:

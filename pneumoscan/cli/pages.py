@@ -62,8 +62,8 @@ class ScanPage:
         if self._earlier is None:
             self._worklist.add(record, heat)
 
-    def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool) -> bool:
-        """Makes the page, unless there is no record; whether it could be written."""
+    def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool, may_be_empty: bool) -> bool:
+        """Makes the page, unless there is no record and it may not be empty; whether it could be written."""
         if self._earlier is not None and self._earlier[0].exists():
             from pneumoscan.cli.recorded import latest
 
@@ -74,7 +74,7 @@ class ScanPage:
             except typer.BadParameter as error:  # the records of this scan are written all the same
                 complain(f"cannot make {self._target}: {error.message}")
                 return False
-        if not self._worklist.total:
+        if not (self._worklist.total or may_be_empty):
             return True
         facts = {"Scan took": f"{seconds:.1f} s"}
         notes = ["The scan was stopped before its end: pictures are missing."] if is_stopped else []

@@ -220,7 +220,9 @@ def predict(
     if overlays and overlays.failed:
         records_are = "" if outputs.failed else "; all records are"
         complain(f"{counted(overlays.failed, 'heatmap')} could not be written{records_are}")
-    lacks_page = page is not None and not page.write(scanner, seconds, is_stopped=bool(stop.number), quiet=quiet)
+    lacks_page = page is not None and not page.write(
+        scanner, seconds, is_stopped=bool(stop.number), quiet=quiet, may_be_empty=bool(counts.elsewhere)
+    )
     stop.exit_if_any()
     lacks_overlays = overlays is not None and bool(overlays.failed or overlays.left_out)
     if counts[Status.ERROR] or counts.unread or outputs.failed or lacks_overlays or lacks_page:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
 from html import escape
 
-from pneumoscan.formats import printable
+from pneumoscan.formats import printable, rounded
 from pneumoscan.labels import Pair
 from pneumoscan.records import Label
 
@@ -42,13 +42,14 @@ def _button(mistake: Pair, picture: Mapping[str, str]) -> str:
     path = printable(record.path)
     name = path.rsplit("/", 1)[-1]
     shows = f"{labelled.subtype} pneumonia" if labelled.subtype else labelled.label.lower()
-    told = f"shows {shows}, called {record.label}; probability of pneumonia {_probability(mistake):.3f}"
+    score = escape(rounded(_probability(mistake), ".3f"))
+    told = f"shows {shows}, called {record.label}; probability of pneumonia {score}"
     review = '<span class="flagged">flagged for review</span>' if record.review else ""
     return (
         f'<button type="button" class="mistake" title="{escape(path)}" data-path="{escape(path)}" '
         f'data-told="{told}">'
         f"{_picture(picture, name, record.width or 1, record.height or 1)}"
-        f'<span class="score">{_probability(mistake):.3f}</span>'
+        f'<span class="score">{score}</span>'
         f'<span class="shows">{shows}</span>{review}'
         f'<span class="name">{escape(name)}</span></button>'
     )

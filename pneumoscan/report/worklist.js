@@ -310,7 +310,6 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
     const isLetter = event.key.length === 1;
     const isInList = body.contains(event.target);
-    if (isLetter && !(viewer.open || isInList || event.target === document.body)) return;
     if (event.key in STEPS && (isLetter || viewer.open || isInList)) {
       // From anywhere else, the first press goes to the active row.
       move(viewer.open || isInList ? STEPS[event.key] : 0);
