@@ -71,6 +71,8 @@ def copy_mode(source: Path, file: IO[bytes]) -> None:
     number = file.fileno()
     with suppress(OSError):
         had, has = source.stat(), os.fstat(number)
+        if os.path.samestat(had, has):
+            return
         mode = stat.S_IMODE(had.st_mode)
         if had.st_gid != has.st_gid:
             try:

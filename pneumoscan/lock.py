@@ -101,7 +101,7 @@ class Lock:
             if holder["host"] == platform.node() and not _runs(holder["process"]):  # who could not write its own name
                 return ""
             return f": process {holder['process']} on {holder['host']}"
-        except (ValueError, KeyError, TypeError, OSError):  # it has the lock, but has not said so yet
+        except (ValueError, KeyError, TypeError, OverflowError, OSError):  # it has the lock, but has not said so yet
             return ""
 
 

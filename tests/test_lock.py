@@ -15,6 +15,9 @@ from pneumoscan.lock import InUseError, Lock
 from tests.conftest import let_others_in
 
 
+OF_NO_PROCESS = json.dumps({"process": 10**30, "host": platform.node()})
+
+
 class TestALock:
     def test_keeps_others_out_and_names_its_holder(self, tmp_path: Path) -> None:
         with (
@@ -115,7 +118,7 @@ class TestALock:
         with Lock(tmp_path / "out"):
             pass
 
-    @pytest.mark.parametrize("content", ["", "nonsense", "[]"])
+    @pytest.mark.parametrize("content", ["", "nonsense", "[]", OF_NO_PROCESS])
     def test_refuses_even_when_its_holder_is_not_known(self, tmp_path: Path, content: str) -> None:
         with Lock(tmp_path / "out"):
             (tmp_path / ".out.lock").write_text(content)
