@@ -14,7 +14,6 @@ from pneumoscan import lock as lock_module
 from pneumoscan.lock import InUseError, Lock
 from tests.conftest import let_others_in
 
-
 OF_NO_PROCESS = json.dumps({"process": 10**30, "host": platform.node()})
 
 
