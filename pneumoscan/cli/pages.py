@@ -62,7 +62,9 @@ class ScanPage:
         if self._earlier is None:
             self._worklist.add(record, heat)
 
-    def write(self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool, may_be_empty: bool) -> bool:
+    def write(
+        self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool, may_be_empty: bool = False
+    ) -> bool:
         """Makes the page, unless there is no record and it may not be empty; whether it could be written."""
         if self._earlier is not None and self._earlier[0].exists():
             from pneumoscan.cli.recorded import latest
