@@ -54,7 +54,10 @@ def rewritten(target: Path) -> Path:
 
 
 def check_replaceable(target: Path) -> None:
-    """Raises `OSError` where a file is mounted by itself, as containers do: it can be written, but not replaced."""
+    """Raises `OSError` where a file that is there may not be written, or is mounted by itself, as containers do: such a
+    file cannot be replaced.
+    """
+    check_writable(target)
     place = os.fsencode(os.path.realpath(target).translate({ord(each): f"\\{ord(each):03o}" for each in " \t\n\\"}))
     mounts: set[bytes] = set()
     with suppress(OSError):  # other systems than Linux

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import check_replaceable, check_writable, copy_mode, growing_place, sync
+from pneumoscan.atomic import check_replaceable, copy_mode, growing_place, sync
 from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
@@ -72,7 +72,6 @@ class ParquetSink:
         """
         self._target = target
         self._place = growing_place(target, Format.PARQUET)
-        check_writable(target)
         check_replaceable(target)
         self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
         self._file = self._place.open("xb")

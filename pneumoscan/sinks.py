@@ -116,8 +116,9 @@ class FileSink:
         self._place = growing_place(target, format)
         self._is_copy = False  # of the file that is there
         self._is_new = not self._place.exists()
-        check_writable(target)
-        if ledger is not None or self._place != target:
+        if ledger is None and self._place == target:
+            check_writable(target)
+        else:
             check_replaceable(target)
         rewritten(target).unlink(missing_ok=True)  # left by a kill
         if ledger is not None and ledger.path != self._place:

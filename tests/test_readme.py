@@ -208,14 +208,12 @@ def test_the_recipe_for_a_gate(place: Path) -> None:
 
 def test_the_recipe_for_sqlite(place: Path) -> None:
     needs("sqlite3")
+    code = recipe("SQLite", "sh").replace("review = 'true'", "review = 'false'")  # none of these two is flagged
     for _night in range(2):
-        assert bash(recipe("SQLite", "sh")).returncode == 0
-    shown = subprocess.run(
-        ["sqlite3", "scores.db", "SELECT count(*) FROM scores WHERE status = 'ok' AND review = 'false'",
-         "SELECT max(probability + 0) > 0.9, min(probability + 0) < 0.1 FROM scores"],
-        cwd=place, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert shown == "2\n1|1\n"
+        result = bash(code)
+        assert result.returncode == 0
+        assert re.fullmatch(r"\./xrays/ill\.jpeg\|0\.9\d*\n\./xrays/normal\.jpeg\|0\.0\d*\n", result.stdout)
+    assert bash(recipe("SQLite", "sh")).stdout == ""
 
 
 @pytest.mark.parametrize(("library", "format"), [("pandas", "csv"), ("DuckDB", "parquet")])

@@ -85,8 +85,6 @@ def need_target(file: Path, option: str) -> None:
     need_place(file.parent, option, file)
     if not is_file(file):
         misuse(f"{file} cannot be written: it is not a regular file", option)
-    if os.path.exists(file) and not os.access(file, os.W_OK):
-        misuse(f"{file} cannot be written: {os.strerror(errno.EACCES)}", option)
     try:
         check_replaceable(file)
     except OSError as error:
