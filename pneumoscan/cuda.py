@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
@@ -52,9 +53,13 @@ def obstacle() -> str | None:
     if runtime.CUDA_PROVIDER not in onnxruntime.get_available_providers():
         return "the installed ONNX Runtime has no CUDA provider"
     try:
-        ctypes.CDLL(DRIVER)
+        driver = ctypes.CDLL(DRIVER)
     except OSError:
         return "no NVIDIA driver found"
+    version, needed = ctypes.c_int(), onnxruntime.cuda_version
+    if driver.cuDriverGetVersion(ctypes.byref(version)) == 0 and version.value // 1000 < int(needed.split(".")[0] or 0):
+        newest = f"{version.value // 1000}.{version.value % 1000 // 10}"
+        return f"the NVIDIA driver knows CUDA up to {newest}, and ONNX Runtime needs {needed}: update the driver"
     with redirect_stdout(io.StringIO()):  # it prints what it could not find, and stdout carries data
         onnxruntime.preload_dlls()
     return None
@@ -170,7 +175,7 @@ def _start(number: int, new_session: NewSession, difference: Difference) -> onnx
     except DeviceError:
         raise
     except Exception as error:  # ONNX Runtime's errors share no base class
-        raise DeviceError(f"starting it on GPU {number} failed: {error.__cause__ or error}") from error
+        raise DeviceError(f"starting it on GPU {number} failed: {runtime.reason(error.__cause__ or error)}") from error
     if devices.scores_otherwise(found):
         log.warning("GPU %d scores golden pictures otherwise, by up to %.2g; see: pneumoscan doctor", number, found)
     return session
@@ -193,12 +198,13 @@ class Gpus:
         self.in_flight = RUNS_PER_GPU * len(sessions)
         self._sessions = dict(sessions)  # those in use, at least one
         self._retiring = Lock()
-        # ONNX Runtime gives each thread that runs a network a stream and libraries of its own, which are dear to begin.
-        self._threads = ThreadPoolExecutor(self.in_flight, "gpu")
+        # ONNX Runtime gives each thread that runs a network a stream and libraries of its own on each GPU on which it
+        # does, which are dear to begin.
+        self._threads = {number: ThreadPoolExecutor(RUNS_PER_GPU, f"gpu-{number}") for number in sessions}
         self._size, self._most = 1, sys.maxsize  # the most that has run, and that has not failed
-        self._free: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        self._free: SimpleQueue[int] = SimpleQueue()
         for number in [*sessions] * RUNS_PER_GPU:  # one run for each GPU, then another
-            self._free.put((number, sessions[number].io_binding()))
+            self._free.put(number)
 
     def run(self, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Runs a batch and copies these outputs back, and no others. Thread-safe.
@@ -212,28 +218,27 @@ class Gpus:
         Raises:
             Exception: whatever ONNX Runtime raises; its errors share no base class.
         """
-        return self._threads.submit(self._run, names, inputs).result()
-
-    def _run(self, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         count = len(next(iter(inputs.values())))
-        size = max(1 << (count - 1).bit_length(), min(self._size, self._most))
-        filled = {name: runtime.filled(array, size) for name, array in inputs.items()}
-        session = None
-        while session is None:  # a retired one
-            number, binding = self._free.get()
+        least = 1 << (count - 1).bit_length()
+        while True:
+            size = max(least, min(self._size, self._most))
+            number = self._free.get()
             session = self._sessions.get(number)
-        try:
-            outputs = [output[:count] for output in _run_bound(session, binding, names, filled)]
-            self._size = max(self._size, size)
-            return outputs
-        except Exception as error:
-            blank = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
-            if not self._retire(number, error, lambda: _run_bound(session, binding, names, blank)):
-                self._most = min(self._most, size // 2)
-                raise
-        finally:
-            self._free.put((number, binding))
-        return self._run(names, inputs)
+            if session is None:  # a retired one
+                continue
+            run = partial(_run_in, self._threads[number], session, list(names))
+            try:
+                outputs = run({name: runtime.filled(array, size) for name, array in inputs.items()})
+                self._size = max(self._size, size)
+                return [output[:count] for output in outputs]
+            except Exception as error:
+                blank = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
+                if not self._retire(number, error, partial(run, blank)):
+                    self._most = min(self._most, size // 2)
+                    if size == least:
+                        raise
+            finally:
+                self._free.put(number)
 
     def _retire(self, number: int, error: Exception, try_again: Callable[[], object]) -> bool:
         """Whether a GPU that failed is used no more: nor can it run less, and there are others."""
@@ -244,22 +249,20 @@ class Gpus:
             if [*self._sessions] == [number]:
                 return False
             if self._sessions.pop(number, None):
-                log.warning("GPU %d failed and is used no more: %s", number, error)
+                log.warning("GPU %d failed and is used no more: %s", number, runtime.reason(error))
         return True
 
 
-def _run_bound(
-    session: onnxruntime.InferenceSession, binding: Any, names: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+def _run_in(
+    threads: ThreadPoolExecutor,
+    session: onnxruntime.InferenceSession,
+    names: list[str],
+    inputs: dict[str, NDArray[Any]],
 ) -> list[NDArray[Any]]:
-    """Runs a batch with an IO binding of the session, which holds nothing before and after."""
-    try:
-        for name, array in inputs.items():
-            binding.bind_cpu_input(name, array)  # copies it to the session's GPU
-        for name in names:
-            binding.bind_output(name)  # on the CPU, to where the run copies it at its end
-        session.run_with_iobinding(binding)
-        outputs: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
-        return outputs
-    finally:  # gives back memory on the GPU, which the halves of a batch that failed need
-        binding.clear_binding_inputs()
-        binding.clear_binding_outputs()
+    """Runs a batch in one of these threads.
+
+    Without an IO binding: its copies hold up all threads of Python, and in older ONNX Runtimes a run may begin before
+    they end.
+    """
+    outputs: list[NDArray[Any]] = threads.submit(session.run, names, inputs).result()
+    return outputs

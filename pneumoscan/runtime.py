@@ -1,6 +1,7 @@
 """ONNX Runtime, which must be imported from here, and its sessions."""
 
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "Providers",
     "filled",
     "onnxruntime",
+    "reason",
     "start_session",
 ]
 
@@ -58,6 +60,11 @@ def start_session(content: bytes, providers: Providers, threads: int = 1) -> onn
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     # Without the last argument, a failing GPU would later be replaced by the CPU in silence.
     return onnxruntime.InferenceSession(content, options, providers=providers, enable_fallback=0)
+
+
+def reason(error: BaseException) -> str:
+    """What ONNX Runtime says of a failure, without the name of the machine, which records should not spread."""
+    return re.sub(r" ; hostname=\S*", "", str(error))
 
 
 def filled(array: NDArray[Any], count: int) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscan import decode
+from pneumoscan import decode, runtime
 from pneumoscan.decode import DecodeError, Picture
 from pneumoscan.limits import available_cores
 from pneumoscan.model import Device, Model
@@ -247,8 +247,8 @@ class Scanner:
             probabilities, scores, heat = self.model.predict(images, heatmaps=heatmaps)
         except Exception as error:  # ONNX Runtime's errors share no base class
             if len(images) == 1:
-                return [f"the network failed: {error}"]
-            log.warning("a batch of %d failed, trying halves: %s", len(images), error)
+                return [f"the network failed: {runtime.reason(error)}"]
+            log.warning("a batch of %d failed, trying halves: %s", len(images), runtime.reason(error))
             middle = len(images) // 2
             halves = self._predict(images[:middle], heatmaps) + self._predict(images[middle:], heatmaps)
             if not any(isinstance(half, str) for half in halves):  # it was the size, so that it would fail again

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError, get_ident
+from threading import Barrier, BrokenBarrierError, current_thread, get_ident
 from typing import Any
 
 import numpy as np
@@ -32,34 +32,6 @@ def flat(*brightnesses: int) -> np.ndarray:
     return np.stack([np.full((SIZE, SIZE), brightness, np.uint8) for brightness in brightnesses])
 
 
-class Binding:
-    """An IO binding of the CPU that tells what is bound."""
-
-    def __init__(self, binding: onnxruntime.IOBinding) -> None:
-        self.real = binding
-        self.inputs: dict[str, np.ndarray] = {}
-        self.outputs: list[str] = []
-
-    def bind_cpu_input(self, name: str, array: np.ndarray) -> None:
-        self.inputs[name] = array
-        self.real.bind_cpu_input(name, array)
-
-    def bind_output(self, name: str) -> None:
-        self.outputs.append(name)
-        self.real.bind_output(name)
-
-    def copy_outputs_to_cpu(self) -> list[np.ndarray]:
-        return self.real.copy_outputs_to_cpu()
-
-    def clear_binding_inputs(self) -> None:
-        self.inputs = {}
-        self.real.clear_binding_inputs()
-
-    def clear_binding_outputs(self) -> None:
-        self.outputs = []
-        self.real.clear_binding_outputs()
-
-
 class Session:
     """A session that says it runs on a GPU, and runs on the CPU."""
 
@@ -77,20 +49,15 @@ class Session:
         return ["CUDAExecutionProvider"] * on_gpu + ["CPUExecutionProvider"]
 
     def run(self, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        if current_thread().name.startswith("gpu"):  # a batch
+            pictures = len(inputs["images"])
+            self.machine.ran.append((self.gpu, pictures, tuple(names)))
+            self.machine.before_run(self.gpu, pictures)
+            return self.real.run(names, inputs)
         self.machine.tried.append(self.gpu)
         if self.gpu in self.machine.out_of_memory:
             raise RuntimeError("out of memory")
         return [output + np.float32(self.machine.off) for output in self.real.run(names, inputs)]
-
-    def io_binding(self) -> Binding:
-        self.machine.bindings.append(Binding(self.real.io_binding()))
-        return self.machine.bindings[-1]
-
-    def run_with_iobinding(self, binding: Binding) -> None:
-        pictures = len(binding.inputs["images"])
-        self.machine.ran.append((self.gpu, pictures, tuple(binding.outputs)))
-        self.machine.before_run(self.gpu, pictures)
-        self.real.run_with_iobinding(binding.real)
 
 
 class Machine:
@@ -104,9 +71,8 @@ class Machine:
         off: how much their probabilities are off.
         before_run: called with GPU and number of pictures before a batch runs.
         asked: providers of each session.
-        tried: GPU, or CPU, of each run without binding.
+        tried: GPU, or CPU, of each run that is no batch.
         ran: GPU, pictures and outputs of each batch.
-        bindings: all that were made.
     """
 
     def __init__(self) -> None:
@@ -119,7 +85,6 @@ class Machine:
         self.asked: list[list[Any]] = []
         self.tried: list[str] = []
         self.ran: list[tuple[str, int, tuple[str, ...]]] = []
-        self.bindings: list[Binding] = []
 
     def new_session(self, content: bytes, options: object, providers: list[Any], enable_fallback: int) -> Session:
         assert not enable_fallback
@@ -326,17 +291,13 @@ class TestGoldenPictures:
 
 
 class TestABatch:
-    def test_is_bound_run_and_released_with_only_the_outputs_that_are_wanted(
-        self, machine: Machine, model: Path
-    ) -> None:
+    def test_is_run_for_only_the_outputs_that_are_wanted(self, machine: Machine, model: Path) -> None:
         loaded = Model(model, "cuda")
         prediction = loaded.predict(flat(0, 255))
         assert prediction.probabilities == pytest.approx(np.array([[1, 0, 0], [0, 0.75, 0.25]]), abs=1e-6)
         assert loaded.predict(flat(0, 51), heatmaps=True).heatmaps == pytest.approx(flat(0, 51) / 255, abs=1e-6)
         scores = ("probabilities", "outlier_score")
         assert machine.ran == [("0", 2, scores), ("0", 2, (*scores, "heatmap"))]
-        assert len(machine.bindings) == 2
-        assert all(not binding.inputs and not binding.outputs for binding in machine.bindings)
 
     @pytest.mark.parametrize(("pictures", "run"), [(1, 1), (2, 2), (3, 4), (5, 8), (33, 64), (64, 64)])
     def test_is_filled_up_to_a_power_of_two_which_changes_no_answer(
@@ -362,28 +323,29 @@ class TestABatch:
         loaded = Model(model, "cuda")
         loaded.predict(flat(*range(33)))
         machine.before_run = run_out_of_memory_on("0")
-        with pytest.raises(RuntimeError, match="Failed to allocate"):
-            loaded.predict(flat(1, 2))
+        assert loaded.predict(flat(1, 2)).probabilities[:, 0] == pytest.approx([254 / 255, 253 / 255], abs=1e-6)
+        assert [count for _, count, _ in machine.ran] == [64, 64, 1, 32, 1, 16, 1, 8, 1, 4]
         machine.ran.clear()
         machine.before_run = lambda gpu, pictures: None
         loaded.predict(flat(1, 2))
-        assert [count for _, count, _ in machine.ran] == [32]
+        assert [count for _, count, _ in machine.ran] == [4]
 
-    def test_runs_in_few_threads_however_many_ask(self, machine: Machine, model: Path) -> None:
-        loaded, threads = Model(model, "cuda"), set()
-        machine.before_run = lambda gpu, pictures: threads.add(get_ident())
+    def test_runs_in_few_threads_each_on_one_gpu_however_many_ask(self, machine: Machine, model: Path) -> None:
+        loaded, threads = Model(model, "cuda:0,1"), set()
+        machine.before_run = lambda gpu, pictures: threads.add((gpu, get_ident()))
         for _ in range(3):
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(loaded.predict, [flat(1)] * 16))
-        assert 1 <= len(threads) <= loaded.in_flight
+        assert len({ident for _, ident in threads}) == len(threads)
+        assert {gpu for gpu, _ in threads} == {"0", "1"}
+        assert all(sum(each == gpu for each, _ in threads) <= cuda.RUNS_PER_GPU for gpu in "01")
 
-    def test_that_fails_is_released_and_the_next_one_runs(self, machine: Machine, model: Path) -> None:
+    def test_that_fails_does_not_keep_the_next_one_from_running(self, machine: Machine, model: Path) -> None:
         loaded = Model(model, "cuda")
         machine.before_run = fail
         for _ in range(5):
             with pytest.raises(RuntimeError, match="CUDA failure 719"):
                 loaded.predict(flat(0, 1, 2))
-        assert all(not binding.inputs and not binding.outputs for binding in machine.bindings)
         machine.before_run = lambda gpu, pictures: None
         assert len(loaded.predict(flat(0, 1, 2)).probabilities) == 3
 

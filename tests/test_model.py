@@ -255,6 +255,17 @@ class TestRefusals:
             Model("./split.onnx", "cpu")
 
 
+class Driver:
+    """An NVIDIA driver of this version, as 1000 times the major and 10 times the minor number of its CUDA."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+
+    def cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version._obj.value = self.version
+        return 0
+
+
 class TestDevices:
     """The choices are tested with stand-ins for what ONNX Runtime and the driver report."""
 
@@ -262,7 +273,8 @@ class TestDevices:
     def driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
         monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
-        monkeypatch.setattr(ctypes, "CDLL", lambda name: None)
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(13_020))
+        monkeypatch.setattr(onnxruntime, "cuda_version", "13.0")
         monkeypatch.setattr(cuda, "find_gpus", lambda: ["NVIDIA Z1"])
 
     @pytest.fixture
@@ -292,6 +304,13 @@ class TestDevices:
     ) -> None:
         self.start_claiming(monkeypatch, "CUDAExecutionProvider")
         assert Model(tiny_model, device).device == "cuda"
+
+    @pytest.mark.usefixtures("driver")
+    def test_cuda_fails_where_the_driver_is_too_old(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.start_claiming(monkeypatch, "CUDAExecutionProvider")
+        monkeypatch.setattr(ctypes, "CDLL", lambda name: Driver(12_080))
+        with pytest.raises(DeviceError, match=r"driver knows CUDA up to 12\.8, and .* needs 13\.0: update the driver"):
+            Model(tiny_model, "cuda")
 
     @pytest.mark.usefixtures("driver")
     def test_cuda_fails_when_the_session_fell_back(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -453,13 +453,13 @@ class TestAFailingNetwork:
 
         def fail_on_three(images: np.ndarray, **options: bool) -> Prediction:
             if (images == 3).any():
-                raise RuntimeError("no memory")
+                raise RuntimeError("CUDA failure 2: no memory ; GPU=0 ; hostname=ward-7 ; file=a.cc")
             return predict(images, **options)
 
         monkeypatch.setattr(scanner.model, "predict", fail_on_three)
         records = list(scanner.scan([flat(f"{number}.png", number) for number in range(6)]))
         assert [record.error for record in records] == [None, None, None, ErrorCode.INFERENCE_FAILED, None, None]
-        assert records[3].message == "the network failed: no memory"
+        assert records[3].message == "the network failed: CUDA failure 2: no memory ; GPU=0 ; file=a.cc"
         assert records[3].probability is None
 
     @pytest.mark.parametrize(

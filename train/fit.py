@@ -146,9 +146,9 @@ def _fit_part(
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     scaler = torch.amp.GradScaler(device, enabled=device == "cuda")
     state = {"network": network, "average": average, "optimizer": optimizer, "scaler": scaler}
-    begin = _load_checkpoint(folder / "checkpoint.pt", state, identity, device)
+    begin = _load_checkpoint(folder / "checkpoint.pt", state, identity)
     if former and not begin:
-        begin = _restore(state, _load_former(former, settings, identity, device))
+        begin = _restore(state, _load_former(former, settings, identity))
         for logs in former.glob("events.out.tfevents.*"):
             shutil.copy(logs, folder)
 
@@ -286,11 +286,11 @@ def _is_finished(path: Path, identity: dict[str, object]) -> bool:
     return True
 
 
-def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, object], device: str) -> int:
+def _load_checkpoint(path: Path, state: dict[str, object], identity: dict[str, object]) -> int:
     """Restores `state` from a checkpoint and returns the epochs done, 0 where there is none."""
     if not path.exists():
         return 0
-    content = saved.load(path, device)
+    content = saved.load(path)
     check_identity(content, identity, path)
     return _restore(state, content)
 
@@ -302,7 +302,7 @@ def _restore(state: dict[str, object], content: dict[str, Any]) -> int:
     return int(content["epoch"])
 
 
-def _load_former(folder: Path, settings: Settings, identity: dict[str, object], device: str = "cpu") -> dict[str, Any]:
+def _load_former(folder: Path, settings: Settings, identity: dict[str, object]) -> dict[str, Any]:
     """The last checkpoint of a network that was made with the same settings but for doubting epochs."""
     undoubting = replace(settings, doubting_epochs=0)
     wanted = {key: each for key, each in identity.items() if key != "doubts"} | {"settings": asdict(undoubting)}
@@ -310,7 +310,7 @@ def _load_former(folder: Path, settings: Settings, identity: dict[str, object], 
     if not path.exists() and not (folder / "weights.pt").exists():
         raise FitError(f"{folder} is not finished: run or resume that fit first")
     try:
-        content = saved.load(path, device)
+        content = saved.load(path)
     except FitError as error:
         raise FitError(f"{path} cannot be read: delete {folder}, and resume that fit") from error
     check_identity(content, wanted, path, "--after")

@@ -26,8 +26,8 @@ def save(content: dict[str, object], path: Path) -> None:
         ) from error
 
 
-def load(path: Path, device: str = "cpu") -> dict[str, Any]:
-    """What `save` wrote, its tensors on `device`.
+def load(path: Path) -> dict[str, Any]:
+    """What `save` wrote, its tensors on the CPU.
 
     Raises:
         FitError: it cannot be read, or was damaged since.
@@ -37,7 +37,7 @@ def load(path: Path, device: str = "cpu") -> dict[str, Any]:
     except OSError as error:
         raise FitError(f"cannot read {path}: {error.strerror}") from error
     try:
-        saved: dict[str, Any] = torch.load(data, map_location=device, weights_only=True)
+        saved: dict[str, Any] = torch.load(data, map_location="cpu", weights_only=True)
     except Exception as error:  # what is damaged raises nearly anything
         raise FitError(f"{path} is damaged: delete it, and fit with --resume makes it again") from error
     return saved

@@ -127,7 +127,7 @@ def test_a_fit_begun_without_a_scaler_goes_on_with_one(tmp_path: Path) -> None:
     saved.save(
         {"scaler": torch.amp.GradScaler("cpu", enabled=False).state_dict(), "epoch": 2, **identity}, tmp_path / "c"
     )
-    assert _load_checkpoint(tmp_path / "c", {"scaler": scaler}, identity, "cpu") == 2
+    assert _load_checkpoint(tmp_path / "c", {"scaler": scaler}, identity) == 2
 
 
 def test_out_of_fold_means_that_neither_network_nor_gate_has_seen_the_patient(monkeypatch: pytest.MonkeyPatch) -> None:
