@@ -144,8 +144,9 @@ def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | 
     """Expected calibration error: mean |observed share - mean score| over equal bins.
 
     After Guo et al. (ICML 2017), but of the probability of pneumonia, from 0 to 1, where they bin the confidence in the
-    verdict: the stricter of the two, since what is too high for the ill cannot make up for what is too low for the
-    healthy. It is biased upwards: chance makes even perfect scores deviate, the more so the fewer cases there are.
+    verdict. That is mostly the stricter of the two, since what is too high for the ill cannot make up for what is too
+    low for the healthy. It is biased upwards: chance makes even perfect scores deviate, the more so the fewer cases
+    there are.
     """
     where = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     times = np.ones(len(truth)) if weights is None else weights
@@ -194,8 +195,7 @@ def interval_of(value: float, draws: FloatArray, *, by_chance: float | None = No
     Without `by_chance`, that of percentiles. An error such as that of calibration is made larger by chance alone, and
     in resamples once more: up to `by_chance` its interval begins at 0 and ends at the percentile, above that it is the
     basic bootstrap interval (both in Efron and Tibshirani, 1993). In simulations, such intervals of the calibration
-    error held it in 95 to 99 % of the data sets where scores were calibrated, in 73 to 97 % where they were not; most
-    others lay above it.
+    error held it in 95 to 99 % of the data sets where scores were calibrated, in 73 to 97 % where they were not.
 
     Args:
         value: of the cases themselves.

@@ -63,7 +63,7 @@ def _mild(image: Images, random: np.random.Generator) -> Images:
     grey = (grey - grey.mean()) * random.uniform(*CONTRAST) + grey.mean() + random.uniform(-BRIGHTNESS, BRIGHTNESS)
     file = BytesIO()
     Image.fromarray((grey.clip(0, 1) * 255).round().astype(np.uint8)).save(
-        file, "JPEG", quality=int(random.integers(*QUALITY))
+        file, "JPEG", quality=int(random.integers(*QUALITY, endpoint=True))
     )
     return np.asarray(Image.open(file))
 

@@ -221,8 +221,8 @@ def out_of_fold_figures(
             f"{name}_coverage_ill": _share(~below[truth]),
             f"{name}_coverage_healthy": _share(~above[~truth]),
             **{
-                f"{name}_ill_of_{low:.1f}": _share(truth[(score >= low) & ((score < low + 0.1) | (low == TENTHS[-1]))])
-                for low in TENTHS
+                f"{name}_ill_of_{low:.1f}": _share(truth[np.minimum(np.floor(score * 10), 9) == tenth])
+                for tenth, low in enumerate(TENTHS)
             },
             f"{name}_review": _share(review),
             f"{name}_errors_in_review": _share(review[wrong]),

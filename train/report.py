@@ -13,6 +13,7 @@ from train.audit import Audit
 from train.candidates import FULL
 from train.errors import AuditError
 from train.shortcuts import Shortcut
+from train.texture import SOFT
 
 COLUMNS = {
     "auc": "AUC",
@@ -63,8 +64,8 @@ def to_text(audits: Sequence[Audit], shortcuts: Mapping[str, Shortcut], pictures
         "threshold, of a fit at those chosen on the other folds. AUC within networks: over pairs of pictures that the",
         "same network scored. Discrimination slope: mean probability of the ill less that of the healthy. Change: of",
         "the AUC, against plain on the same pictures. Soft normals: with all pneumonias, but of the normal",
-        "pictures only those with detail as weak as theirs. True proportions: the middle square of the original,",
-        "of the pictures whose size is known. Subtype AUC: without labels that are in doubt.",
+        f"pictures only those less sharp than the sharpest {1 - SOFT:.0%} of these. True proportions: the middle",
+        "square of the original, of the pictures whose size is known. Subtype AUC: without labels that are in doubt.",
     ]
     for each in audits:
         lines += ["", *_one(each)]
@@ -191,9 +192,9 @@ def _section(audit: dict[str, Any], content: dict[str, Any]) -> str:
         "patients drawn at random. *AUC within networks*: over pairs of pictures that the same network scored.",
         "*Discrimination slope*: mean probability of the ill less that of the healthy; an AUC ranks even scores that",
         "are all but equal. *Change*: of the AUC against plain on the same pictures. *Soft normals*: with all",
-        "pneumonias, but of the normal pictures only those with detail as weak as theirs. *True proportions*, where",
-        "there are any: the middle square of the original, of the pictures whose size is known. *Subtype AUC*: without",
-        "labels that are in doubt, where there are any.",
+        f"pneumonias, but of the normal pictures only those less sharp than the sharpest {1 - SOFT:.0%} of these.",
+        "*True proportions*, where there are any: the middle square of the original, of the pictures whose size is",
+        "known. *Subtype AUC*: without labels that are in doubt, where there are any.",
         "",
         "| | " + " | ".join(COLUMNS.values()) + " | change |",
         "|---|" + "---|" * (len(COLUMNS) + 1),

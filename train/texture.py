@@ -20,7 +20,7 @@ SCALES = (1.0, 4.0)
 """Standard deviations of the Gaussians, in pixels of a picture of `train.dataset.SOURCE_SIZE`, between which detail is
 fine and coarse."""
 SOFT = 0.85
-"""A normal picture is soft when its coarse detail is weaker than in this share of the pneumonias'."""
+"""Share of the pneumonias whose coarse detail is weaker than the strongest that a soft normal picture may have."""
 FOLDS = 5
 REGULARISATION = 0.3
 LARGEST = 10.0
@@ -77,7 +77,7 @@ def balance_texture(pixels: NDArray[np.uint8], ill: NDArray[np.bool_]) -> NDArra
 
 
 def find_soft(pixels: NDArray[np.uint8], ill: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which normal pictures have detail as weak as that of pneumonias, so that it cannot tell them from these.
+    """Which normal pictures have weaker coarse detail than the sharpest pneumonias: the rest it alone would tell apart.
 
     Args:
         pixels: uint8 [N, H, W].

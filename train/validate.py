@@ -50,6 +50,6 @@ def out_of_fold(fit: Fitted) -> OutOfFold:
                 logits[name][here] = seen.logits
         some = np.flatnonzero(here)[::ALTERED_EVERY]
         for name, alter in ALTERATIONS.items():
-            pictures = np.ascontiguousarray(alter(plain[some], STRESS_SEED))
+            pictures = np.ascontiguousarray(alter(plain[some], STRESS_SEED + int(fold)))
             altered[name][some] = score(gate, read(pictures).texture)
     return OutOfFold(logits, sound, altered)

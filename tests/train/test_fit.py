@@ -135,6 +135,7 @@ def test_out_of_fold_means_that_neither_network_nor_gate_has_seen_the_patient(mo
     folds = np.arange(24) // 2 % 3
     asked: list[tuple[str, set[int]]] = []
     fitted_on: list[set[int]] = []
+    seeds: list[int] = []
 
     def reader(part: str) -> Read:
         def read(images: np.ndarray) -> Seen:
@@ -147,6 +148,12 @@ def test_out_of_fold_means_that_neither_network_nor_gate_has_seen_the_patient(mo
         fitted_on.append(set(images[:, 16, 16].tolist()))
 
     monkeypatch.setattr("train.validate.fit_gate", noting_gate)
+
+    def noting_alteration(images: np.ndarray, seed: int) -> np.ndarray:
+        seeds.append(seed)
+        return images
+
+    monkeypatch.setattr("train.validate.ALTERATIONS", {"noted": noting_alteration})
     monkeypatch.setattr("train.validate.score", lambda _, texture: np.zeros(len(texture), np.float32))
     found = out_of_fold(SimpleNamespace(pixels=pixels, size=32, folds=folds, reader=reader))  # type: ignore[arg-type]
     for fold in range(3):
@@ -154,6 +161,7 @@ def test_out_of_fold_means_that_neither_network_nor_gate_has_seen_the_patient(mo
         assert fitted_on[fold] == set(range(24)) - held_out
         assert next(pictures for part, pictures in asked if part == f"fold{fold}") == held_out
     assert set(found.logits) == {"plain", "stressed"}
+    assert len(set(seeds)) == 3, "else pictures of several folds would be altered alike"
 
 
 def test_a_fit_that_was_killed_and_resumed_ends_in_the_same_weights(
