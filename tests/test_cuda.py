@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, current_thread, get_ident
@@ -15,7 +16,7 @@ import pytest
 import typer
 from PIL import Image
 
-from pneumoscan import Scanner, cuda, devices
+from pneumoscan import Scanner, cuda, devices, runtime
 from pneumoscan.benchmark.loading import load
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.start import load_scanner
@@ -309,6 +310,14 @@ class TestABatch:
         np.testing.assert_array_equal(found.probabilities, expected.probabilities)
         np.testing.assert_array_equal(found.outlier_scores, expected.outlier_scores)
 
+    def test_gets_an_answer_for_each_of_its_pictures_and_none_for_what_it_was_filled_with(
+        self, machine: Machine, model: Path
+    ) -> None:
+        start = partial(runtime.start_session, model.read_bytes())
+        gpus = cuda.start([(0,)], start, lambda session: None)
+        (found,) = gpus.run(["probabilities"], {"images": flat(0, 51, 255)})
+        assert found[:, 0] == pytest.approx([1, 0.8, 0], abs=1e-6)
+
     def test_is_filled_up_to_the_most_that_has_run_so_that_nothing_is_planned_anew(
         self, machine: Machine, model: Path
     ) -> None:
@@ -360,7 +369,7 @@ class TestABatch:
 
 
 def fail(gpu: str, pictures: int) -> None:
-    raise RuntimeError(f"CUDA failure 719 on {gpu}: unspecified launch failure")
+    raise RuntimeError(f"CUDA failure 719 on {gpu}: unspecified launch failure ; hostname=ward-7 ; file=a.cc")
 
 
 def run_out_of_memory_on(short: str) -> Callable[[str, int], None]:
@@ -410,6 +419,7 @@ class TestAScan:
         assert {record.device for record in records} == {"cuda"}
         assert len(caplog.messages) == 1
         assert caplog.messages[0].startswith("GPU 1 failed and is used no more: CUDA failure 719 on 1")
+        assert "ward-7" not in caplog.text
         assert sum(gpu == "1" for gpu, _, _ in machine.ran) <= 2 * 2, "two runs in flight, each tried again once"
         machine.ran.clear()
         list(scanner.scan(pictures))
