@@ -66,6 +66,14 @@ def check_replaceable(target: Path) -> None:
         raise OSError(errno.EBUSY, "it is mounted by itself, and cannot be replaced: mount its folder")
 
 
+def mode_like(source: Path) -> int:
+    """Permissions to make a file with that is then given those of another one: until then, nobody else can read it.
+
+    Where there is no such file, the umask decides.
+    """
+    return 0o600 if source.exists() else 0o666
+
+
 def copy_mode(source: Path, file: IO[bytes]) -> None:
     """Gives an open file the owner, group and permissions of another one, if there is one, as far as may be.
 
@@ -122,7 +130,7 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
     """
     try:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if like.exists() else 0o666)
+        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_like(like))
         with open(descriptor, "wb") as file:
             copy_mode(like, file)
             yield file

@@ -3,9 +3,9 @@
 Knows nothing of scanning.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,12 +67,17 @@ class Ledger:
     def done(self, path: str, settings: Settings) -> Known | None:
         """What the file says of an input that needs no scan: its record is no error, and would be the same.
 
-        An input that cannot be looked at any more is done if it has a record that is no error.
+        An input that is no longer there is done if it has a record that is no error.
         """
         values: list[object] = [os.fsencode(path)]
         same = ""
-        with suppress(OSError, ValueError):
+        try:
             status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            pass
+        except OSError:  # a scan will say why
+            return None
+        else:
             same = " AND bytes = ? AND modified = ? AND model_sha256 = ? AND threshold = ? AND width * height <= ?"
             values += [status.st_size, timestamp(status.st_mtime_ns), *settings]
         query = f"SELECT label, review FROM record WHERE path = ? AND status != '{Status.ERROR}'{same}"
@@ -144,7 +149,13 @@ class Ledger:
         if self._file is None:
             self._file = self.path.open("rb", buffering=0)
         self._file.seek(start)
-        return self._file.read(end - start)
+        record = b""
+        while len(record) < end - start:
+            piece = self._file.read(end - start - len(record))
+            if not piece:
+                raise OSError(errno.ESTALE, "another program made it shorter")
+            record += piece
+        return record
 
 
 _DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height", "label", "review")

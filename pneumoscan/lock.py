@@ -60,7 +60,8 @@ class Lock:
         else:
             with suppress(OSError):  # on a disk that can only be read by now; a file that is left over locks nothing
                 self._path.unlink(missing_ok=True)  # while the lock is held, so that the file is nobody else's
-            os.close(self._descriptor)
+            with suppress(OSError):  # as network file systems answer; closed it is all the same
+                os.close(self._descriptor)
 
     def __enter__(self) -> Self:
         return self

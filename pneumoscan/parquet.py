@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import check_replaceable, copy_mode, growing_place, sync
+from pneumoscan.atomic import check_replaceable, copy_mode, growing_place, mode_like, sync
 from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
@@ -74,7 +74,7 @@ class ParquetSink:
         self._place = growing_place(target, Format.PARQUET)
         check_replaceable(target)
         self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-        self._file = self._place.open("xb")
+        self._file = os.fdopen(os.open(self._place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_like(target)), "wb")
         copy_mode(target, self._file)
         self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
         self._records: list[Record] = []
@@ -105,7 +105,8 @@ class ParquetSink:
         self._writer.is_open = False  # else it would end the file when it is collected
         with suppress(OSError):
             self._file.close()
-        self._place.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that can only be read by now
+            self._place.unlink(missing_ok=True)
 
     def _write_group(self) -> None:
         records, self._records = self._records, []

@@ -19,6 +19,7 @@ from pneumoscan.atomic import (
     copy_mode,
     growing_place,
     is_file,
+    mode_like,
     remove_link,
     replacing,
     rewritten,
@@ -125,7 +126,7 @@ class FileSink:
             self._grow_from(ledger)
         remove_link(self._place)
         # Unbuffered: what is written has left this process, and can be cut back to whole records.
-        self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666), "r+b", buffering=0)  # noqa: SIM115
+        self._file = open(os.open(self._place, os.O_RDWR | os.O_CREAT | NO_LINK, mode_like(target)), "r+b", buffering=0)  # noqa: SIM115
         copy_mode(target, self._file)
         self._is_begun = False
         self._between = b""
@@ -145,13 +146,19 @@ class FileSink:
             self._ledger.note(start, self._whole, to_dict(record))
 
     def commit(self) -> None:
-        """Ends the file and puts it in its place."""
+        """Ends the file and puts it in its place.
+
+        Raises:
+            OSError: it could not be ended; or it is in its place, but its last record had to make room for its end.
+        """
         self._begin()
+        lack = None
         try:
             self._append(self._encoding.end)
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+            lack = error
             self._cut(self._last)  # where the last record lay there is room
             self._append(self._encoding.end)
         os.fsync(self._file.fileno())
@@ -166,13 +173,16 @@ class FileSink:
             else:
                 self._place.replace(self._target)
         sync(self._target.parent)
+        if lack is not None:
+            raise lack
 
     def discard(self) -> None:
         """Closes the file. Records that have been written stay where they are, for a run that resumes."""
         with suppress(OSError):
             self._file.close()
         if self._is_new and not self._is_begun:
-            self._place.unlink(missing_ok=True)
+            with suppress(OSError):  # on a disk that can only be read by now
+                self._place.unlink(missing_ok=True)
 
     def _begin(self) -> None:
         """Makes the file ready for records: no sooner than it must, since that empties an older one."""

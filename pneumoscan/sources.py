@@ -95,7 +95,7 @@ def find_files(
     A named file is yielded whatever its name, and even if it does not exist: it is an input and gets its record. A
     named directory is walked, even if it is a link. In walks, hidden entries are passed over, and everything with a
     matching name that is neither a directory nor a link to one is an input, broken links and pipes too. A directory
-    that cannot be listed is yielded itself, so that it is not silently left out.
+    that cannot be listed is yielded itself, in every shard, so that it is not silently left out.
 
     Of each directory that is open on the way down, a bounded number of entries is in memory, however many it has.
 
@@ -113,7 +113,8 @@ def find_files(
             continue
         found = _walk(path, selection, listed, passed_over) if os.path.isdir(path) else [_Entry(path, "", False)]
         for entry in found:
-            if selection.shard is None or _is_in_shard(entry.relative or plain(path), *selection.shard):
+            name = entry.relative or plain(path)
+            if entry.is_directory or selection.shard is None or _is_in_shard(name, *selection.shard):
                 yield entry.path
             else:
                 in_other_shard(entry.path)

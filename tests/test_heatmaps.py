@@ -1,5 +1,6 @@
 """`predict --heatmaps`: overlays mirror the inputs, and whatever goes wrong with them, the records are safe."""
 
+import errno
 import json
 import os
 import subprocess
@@ -441,6 +442,27 @@ class TestDrawing:
             found.append(record)
         assert found == list(scanner.scan("x"))
         assert (drawing.written, drawing.failed) == (20, 0)
+
+    def test_tells_of_an_outdated_overlay_that_it_cannot_remove(
+        self,
+        tiny_model: Path,
+        flat: Flat,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.chdir(tmp_path)
+        scanner, drawing = Scanner(tiny_model, device="cpu"), Heatmaps(Path("out"), "positive", [])
+        list(drawing.draw(scanner.scan_pictures([flat("a.png", 204).name])))
+        os.utime(flat("a.png", 20), ns=(10**18, 10**18))
+        monkeypatch.setattr(Path, "unlink", fail)
+        (found,) = drawing.draw(scanner.scan_pictures(["a.png"]))
+        assert (found.record.label, drawing.written, drawing.failed) == (Label.NORMAL, 1, 1)
+        told = "pneumoscan: cannot remove the outdated heatmap out/a.png.png: Permission denied\n"
+        assert capsys.readouterr().err == told
 
     def test_holds_a_bounded_number_of_pictures(self, tmp_path: Path) -> None:
         taken = 0

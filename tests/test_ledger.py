@@ -1,7 +1,10 @@
+import errno
 import json
 import math
+import os
 from contextlib import closing
 from dataclasses import asdict, replace
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,13 @@ SETTINGS = Settings(ILL.model_sha256, 0.5, 200)
 def kept(path: Path, *records: Record) -> Ledger:
     path.write_bytes(b"".join(map(ENCODINGS[Format.JSONL].record, records)))
     return Ledger(path, Format.JSONL)
+
+
+class Trickle(FileIO):
+    """A file of which each read yields one byte, as a disk far away may do."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(1, size or 0))
 
 
 class TestALedger:
@@ -55,6 +65,31 @@ class TestALedger:
         (tmp_path / "a.jpg").unlink()
         assert self.done(tmp_path, record)
         assert not self.done(tmp_path, failed(record.path))
+
+    def test_does_not_when_it_can_no_longer_be_looked_at(
+        self, tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stat, path = os.stat, os.fspath(tmp_path / "a.jpg")
+
+        def refusing(name: object, **options: Any) -> os.stat_result:
+            if name == path:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return stat(name, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(os, "stat", refusing)
+        assert record.path == path
+        assert not self.done(tmp_path, record)
+
+    def test_reads_on_where_a_disk_gives_less_than_is_asked_for_and_fails_where_the_file_ends(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = ENCODINGS[Format.JSONL].record(ILL)
+        with closing(kept(tmp_path / "out", ILL)) as ledger:
+            monkeypatch.setattr(ledger, "_file", Trickle(tmp_path / "out"))
+            assert ledger.holds(ILL.path, line)
+            os.truncate(tmp_path / "out", len(line) // 2)
+            with pytest.raises(OSError, match="made it shorter"):
+                ledger.holds(ILL.path, line)
 
     def test_goes_by_the_last_record_of_an_input_in_the_order_of_the_first(self, tmp_path: Path) -> None:
         records = [failed("b"), failed("a"), replace(ILL, path="b")]

@@ -61,6 +61,21 @@ class TestALock:
         with Lock(tmp_path / "out"):
             pass
 
+    def test_is_free_though_its_disk_fails_when_it_is_closed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        close = os.close
+
+        def failing(descriptor: int) -> None:
+            close(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as patched:
+            lock = Lock(tmp_path / "out")
+            patched.setattr(os, "close", failing)
+            lock.release()
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.skipif(os.getuid() != 0, reason="needs to be another user")
     def test_of_another_user_is_heeded_while_he_holds_it_and_no_longer(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o1777)

@@ -1,10 +1,12 @@
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -85,6 +87,42 @@ def test_what_cannot_be_read_is_not_replaced_since_it_may_be_a_picture(
     assert result.exit_code == Exit.USAGE
     assert "may be a picture, which would be lost: it cannot be read (Permission denied)" in told
     assert file.read_text() == "old"
+
+
+def test_an_output_that_cannot_be_looked_at_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stale(*_: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr("pneumoscan.cli.outputs._latest", stale)
+    with pytest.raises(typer.Exit) as ended:
+        Outputs({tmp_path / "o.csv": Format.CSV}, resume=True)
+    assert ended.value.exit_code == Exit.USAGE
+    assert capsys.readouterr().err == f"pneumoscan: cannot read {tmp_path / 'o.csv'}: Stale file handle\n"
+    Lock(tmp_path / "o.csv").release()
+
+
+def test_an_output_on_a_disk_that_can_only_be_read_by_now_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost, kept = tmp_path / "lost.json", tmp_path / "kept.csv"
+    unlink = Path.unlink
+
+    def fail(path: Path, *_: object, **options: bool) -> None:
+        if "lost" in path.name:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        unlink(path, **options)
+
+    with Outputs({lost: Format.JSON, kept: Format.CSV}) as outputs:
+        outputs.open()
+        monkeypatch.setattr(Path, "unlink", fail)
+        for attempt in ("write", "commit"):
+            monkeypatch.setattr(outputs._sinks[lost], attempt, partial(fail, lost))
+        outputs.write(ILL)
+    assert outputs.failed
+    assert "cannot write" in capsys.readouterr().err
+    assert len(read(kept, Format.CSV)) == 1
 
 
 def test_an_output_whose_disk_is_out_of_reach_stops_no_other(

@@ -1,8 +1,9 @@
+import errno
 import os
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -170,10 +171,48 @@ def test_a_full_disk_leaves_whole_records(tmp_path: Path, format: Format, room: 
             while True:
                 sink.write(ILL)
                 written += 1
-        sink.commit()
+        with suppress(OSError):
+            sink.commit()
     found = read(tmp_path / "out", format)
     assert 0 < written - len(found) + 1 <= 2
     assert all(record == asdict(ILL) for record in found)
+
+
+def test_a_disk_that_has_no_room_for_the_end_of_a_json_takes_its_last_record_and_that_is_an_error(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "whole", Format.JSON, ILL, ILL)
+    sink = open_sink(tmp_path / "out", Format.JSON)
+    with room_for((tmp_path / "whole").stat().st_size - 1):
+        sink.write(ILL)
+        sink.write(ILL)
+        fails(sink.commit)
+    assert read(tmp_path / "out", Format.JSON) == [asdict(ILL)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
+
+
+@pytest.mark.parametrize("format", [Format.CSV, Format.JSON, Format.PARQUET])
+def test_a_file_that_grows_beside_one_that_others_may_not_read_is_never_readable_by_them(
+    tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out").touch(0o600)
+    monkeypatch.setattr("pneumoscan.sinks.copy_mode", lambda *_: None)
+    monkeypatch.setattr("pneumoscan.parquet.copy_mode", lambda *_: None)
+    sink = open_sink(tmp_path / "out", format)
+    assert growing_place(tmp_path / "out", format).stat().st_mode & 0o777 == 0o600
+    sink.discard()
+
+
+@pytest.mark.parametrize("format", [Format.CSV, Format.JSONL, Format.JSON, Format.PARQUET])
+def test_letting_go_of_a_file_on_a_disk_that_can_only_be_read_by_now_is_no_error(
+    tmp_path: Path, format: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    sink = open_sink(tmp_path / "out", format)
+    monkeypatch.setattr(Path, "unlink", fail)
+    sink.discard()
 
 
 def test_a_disk_too_full_for_the_first_record_gives_no_json_rather_than_half_of_one(tmp_path: Path) -> None:

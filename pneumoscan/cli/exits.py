@@ -129,11 +129,12 @@ def tell(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Writes to standard output; a reader who has seen enough is no error."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    """Writes to standard output, all of it; a reader who has seen enough is no error."""
     try:
-        sys.stdout.write(text)
+        sys.stdout.flush()
+        rest = memoryview(text.encode(sys.stdout.encoding, "backslashreplace"))
+        while rest:  # without a buffer (python -u) it may take less than it is given
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.flush()
     except OSError as error:
         lead_nowhere(sys.stdout)

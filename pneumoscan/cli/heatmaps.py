@@ -117,8 +117,10 @@ class Heatmaps:
         target = self._folder / mirrored(record.path)
         is_another = drawn_from(target) not in (None, "", basis_of(record))
         if is_another and lies_in(os.fspath(target.parent), self._root):
-            with suppress(OSError):
-                os.unlink(target)
+            try:
+                target.unlink(missing_ok=True)
+            except OSError as error:
+                self._complain(f"remove the outdated heatmap {target}", error)
 
     def _draw(self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]") -> None:
         from pneumoscan import png
@@ -140,8 +142,10 @@ class Heatmaps:
                 drawn.result()
                 self.written += 1
         except (OSError, MemoryError) as error:
-            self.failed += 1
-            if self.failed <= TOLD:
-                reason = getattr(error, "strerror", None) or error or "not enough memory"
-                complain(f"cannot write the heatmap {self._folder / place}: {reason}")
+            self._complain(f"write the heatmap {self._folder / place}", error)
         return seen
+
+    def _complain(self, what: str, error: OSError | MemoryError) -> None:
+        self.failed += 1
+        if self.failed <= TOLD:
+            complain(f"cannot {what}: {getattr(error, 'strerror', None) or error or 'not enough memory'}")

@@ -107,8 +107,9 @@ class Outputs:
         format = self._formats[path]
         if format not in RESUMABLE:
             misuse(f"{path}: only .jsonl and .csv can be resumed", "--resume")
-        place = _latest(growing_place(file, format), file)
+        place = file
         try:
+            place = _latest(growing_place(file, format), file)
             return Ledger(place, format)
         except FormatError as error:
             misuse(f"{path if place == file else place} cannot be resumed: {error}", "-o")

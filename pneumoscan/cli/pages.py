@@ -66,7 +66,7 @@ class ScanPage:
         self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool, may_be_empty: bool = False
     ) -> bool:
         """Makes the page, unless there is no record and it may not be empty; whether it could be written."""
-        if self._earlier is not None and self._earlier[0].exists():
+        if self._earlier is not None and os.path.exists(self._earlier[0]):
             from pneumoscan.cli.recorded import latest
 
             file, format = self._earlier
