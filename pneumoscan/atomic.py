@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -130,8 +131,7 @@ def replacing(target: Path, growing: Path, *, like: Path) -> Iterator[BinaryIO]:
     """
     try:
         growing.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-        descriptor = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_like(like))
-        with open(descriptor, "wb") as file:
+        with open(growing, "xb", opener=partial(os.open, mode=mode_like(like))) as file:
             copy_mode(like, file)
             yield file
             file.flush()

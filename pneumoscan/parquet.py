@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
@@ -74,7 +75,7 @@ class ParquetSink:
         self._place = growing_place(target, Format.PARQUET)
         check_replaceable(target)
         self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
-        self._file = os.fdopen(os.open(self._place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode_like(target)), "wb")
+        self._file = open(self._place, "xb", opener=partial(os.open, mode=mode_like(target)))  # noqa: SIM115
         copy_mode(target, self._file)
         self._writer = pq.ParquetWriter(self._file, SCHEMA, write_page_checksum=True)
         self._records: list[Record] = []

@@ -6,6 +6,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,26 @@ def test_that_no_thread_can_be_started_is_told(
         __main__.main()
     assert ended.value.code == exits.Exit.INPUT_ERRORS
     assert "no more threads may be started: raise the limit" in capsys.readouterr().err
+
+
+def test_what_is_said_where_standard_output_is_text_in_memory_goes_there() -> None:
+    with redirect_stdout(StringIO()) as said:
+        exits.say("é\n")
+    assert said.getvalue() == "é\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+@pytest.mark.parametrize("unbuffered", [(), ("-u",)])
+def test_a_pipe_that_is_full_and_does_not_wait_is_an_error(unbuffered: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.write(writer, bytes(2**20))
+    command = [sys.executable, *unbuffered, "-m", "pneumoscan", "schema"]
+    ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(reader)
+    os.close(writer)
+    assert ran.returncode == exits.Exit.INPUT_ERRORS
+    assert b"cannot write -" in ran.stderr
 
 
 @pytest.mark.parametrize("unbuffered", [(), ("-u",)])

@@ -1,6 +1,7 @@
 """What a page is made of: which records, which pictures, which policy; and the commands that make one."""
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.cli.pages import ScanPage, write_page
 from pneumoscan.cli.recorded import latest
-from pneumoscan.formats import to_json
+from pneumoscan.formats import Format, to_json
 from pneumoscan.records import Record
 from pneumoscan.report import pictures
 from pneumoscan.report import worklist as limits
@@ -393,6 +395,19 @@ class TestPredictWithAReport:
         predict("x", *outputs, cwd=tmp_path)
         result = predict("x", *outputs, "--resume", "--report", "r.html", cwd=tmp_path)
         assert (result.returncode, list(rows_of(tmp_path / "r.html"))) == (Exit.OK, ["x/a.png"])
+
+    @pytest.mark.parametrize(("code", "made"), [(errno.ENOENT, True), (errno.ESTALE, False)])
+    def test_that_goes_on_with_records_out_of_reach_is_not_made_in_silence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int, made: bool
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        made_of = ScanPage(tmp_path / "r.html", {tmp_path / "o.jsonl": Format.JSONL}, resume=True)
+        monkeypatch.setattr("pneumoscan.cli.pages.os.stat", fail)
+        monkeypatch.setattr(Path, "open", fail)
+        assert made_of.write(mock.Mock(), 0, is_stopped=False, quiet=True) == made
+        assert ("cannot read" in capsys.readouterr().err) != made
 
     def test_does_not_scan_its_own_page(self, predict: Run, flat: Flat, tmp_path: Path) -> None:
         flat("x/a.png", 204)

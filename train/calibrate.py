@@ -220,14 +220,16 @@ def out_of_fold_figures(
             f"{name}_viral_precision": _share(labels[(named == 2) & (told | ~truth)] == 2),
             f"{name}_coverage_ill": _share(~below[truth]),
             f"{name}_coverage_healthy": _share(~above[~truth]),
-            **{
-                f"{name}_ill_of_{low:.1f}": _share(truth[np.minimum(np.floor(score * 10), 9) == tenth])
-                for tenth, low in enumerate(TENTHS)
-            },
+            **{f"{name}_ill_of_{low:.1f}": _share(truth[tenth_of(score) == tenth]) for tenth, low in enumerate(TENTHS)},
             f"{name}_review": _share(review),
             f"{name}_errors_in_review": _share(review[wrong]),
         }
     return figures
+
+
+def tenth_of(scores: NDArray[np.floating]) -> NDArray[np.integer]:
+    """Which of `TENTHS` each of scores [N] lies in, by place: its lower end is its own; 1 lies in the last."""
+    return np.minimum(np.floor(scores * 10), 9).astype(int)
 
 
 def _share(holds: NDArray[np.bool_]) -> Interval:

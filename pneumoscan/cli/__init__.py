@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import pneumoscan
-from pneumoscan.cli.exits import Exit, UsageError, fail
+from pneumoscan.cli.exits import Exit, UsageError, fail, say
 from pneumoscan.cli.start import open_closed_streams
 
 NAMES = ("predict", "watch", "report", "explain", "evaluate", "validate", "schema", "doctor", "bench")
@@ -85,7 +85,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"pneumoscan {pneumoscan.__version__}")
+        say(f"pneumoscan {pneumoscan.__version__}\n")
         raise typer.Exit
 
 

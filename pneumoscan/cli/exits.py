@@ -128,13 +128,18 @@ def tell(text: str) -> None:
         lead_nowhere(sys.stderr)
 
 
-def say(text: str) -> None:
-    """Writes to standard output, all of it; a reader who has seen enough is no error."""
+def say(text: str, encoding: str | None = None) -> None:
+    """Writes all to standard output, in its own encoding unless given; a reader who has seen enough is no error."""
     try:
         sys.stdout.flush()
-        rest = memoryview(text.encode(sys.stdout.encoding, "backslashreplace"))
-        while rest:  # without a buffer (python -u) it may take less than it is given
-            rest = rest[sys.stdout.buffer.write(rest) :]
+        if (out := getattr(sys.stdout, "buffer", None)) is None:  # such as a StringIO
+            sys.stdout.write(text)
+            return
+        rest = memoryview(text.encode(encoding or sys.stdout.encoding, "backslashreplace"))
+        while rest:  # unbuffered (python -u) it may take less than it is given, or nothing
+            if (taken := out.write(rest)) is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            rest = rest[taken:]
         sys.stdout.flush()
     except OSError as error:
         lead_nowhere(sys.stdout)

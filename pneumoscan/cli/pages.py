@@ -66,7 +66,7 @@ class ScanPage:
         self, scanner: "Scanner", seconds: float, *, is_stopped: bool, quiet: bool, may_be_empty: bool = False
     ) -> bool:
         """Makes the page, unless there is no record and it may not be empty; whether it could be written."""
-        if self._earlier is not None and os.path.exists(self._earlier[0]):
+        if self._earlier is not None and not _is_missing(self._earlier[0]):
             from pneumoscan.cli.recorded import latest
 
             file, format = self._earlier
@@ -233,3 +233,13 @@ def _left_out(worklist: "Worklist") -> list[str]:
     return [
         f"This page lists {' and '.join(parts)}. The counts and the histogram are of all; the results file has all."
     ]
+
+
+def _is_missing(file: Path) -> bool:
+    try:
+        os.stat(file)
+    except FileNotFoundError:
+        return True
+    except OSError:  # reading it will say why
+        return False
+    return False

@@ -219,7 +219,7 @@ def predict(
         )
     if overlays and overlays.failed:
         records_are = "" if outputs.failed else "; all records are"
-        complain(f"{counted(overlays.failed, 'heatmap')} could not be written{records_are}")
+        complain(f"{counted(overlays.failed, 'heatmap')} could not be written or removed{records_are}")
     lacks_page = page is not None and not page.write(
         scanner, seconds, is_stopped=bool(stop.number), quiet=quiet, may_be_empty=bool(counts.elsewhere)
     )

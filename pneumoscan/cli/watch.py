@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscan.atomic import is_file
-from pneumoscan.cli.exits import Exit, misuse, need_folder, tell
+from pneumoscan.cli.exits import Exit, misuse, need_folder, say, tell
 from pneumoscan.cli.options import (
     BatchSize,
     DeviceName,
@@ -125,7 +125,7 @@ def watch(
                 misuse(f"{folder}: systemd takes no directory with such a name", option)
         if wrong := [word for word in command if not is_utf8(word)]:
             misuse(f"{wrong[0]}: systemd takes no name that is not UTF-8", PRINT_UNIT)
-        typer.echo(unit(command, working_directory=os.getcwd(), writes_to=writes_to).encode(), nl=False)
+        say(unit(command, working_directory=os.getcwd(), writes_to=writes_to), "utf-8")
         return
     selection = Selection(
         recursive=recursive,
