@@ -224,7 +224,7 @@ class TestPredict:
         assert result.returncode == 1
         told = result.stderr.splitlines()
         assert told[0] == "pneumoscan: cannot write the heatmap out/x/0.png.png: Is a directory"
-        assert (len(told), told[-1]) == (4, "pneumoscan: 6 heatmaps could not be written; all records are")
+        assert (len(told), told[-1]) == (4, "pneumoscan: 6 heatmaps could not be written or removed; all records are")
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 7
         assert pictures(tmp_path / "out") == {"x/6.png.png"}
 
