@@ -751,8 +751,8 @@ class TestInterruption:
     def test_of_the_help_by_a_full_disk_is_told_and_fails(self, run: Run, arguments: list[str]) -> None:
         with open("/dev/full", "w") as full:
             result = run(*arguments, stdout=full, stderr=subprocess.PIPE, capture_output=False)
-        assert result.returncode == 1
-        assert re.fullmatch("pneumoscan: cannot write( -)?: No space left on device\n", result.stderr)
+        what = " -" if arguments == ["--version"] else ""
+        assert (result.returncode, result.stderr) == (1, f"pneumoscan: cannot write{what}: No space left on device\n")
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
     def test_of_one_output_by_a_full_disk_leaves_the_others_complete(

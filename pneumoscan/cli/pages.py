@@ -238,8 +238,6 @@ def _left_out(worklist: "Worklist") -> list[str]:
 def _is_missing(file: Path) -> bool:
     try:
         os.stat(file)
-    except FileNotFoundError:
-        return True
-    except OSError:  # reading it will say why
-        return False
+    except OSError as error:  # of another kind: reading it will say why
+        return isinstance(error, FileNotFoundError)
     return False
