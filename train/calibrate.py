@@ -190,7 +190,8 @@ def out_of_fold_figures(
         unfamiliar: bool [N] by the names in `logits`: what a gate flags or refuses, and a review must thus catch.
 
     Returns:
-        Figures by name, prefixed with the kind of pictures that they hold for.
+        Figures by name, prefixed with the kind of pictures that they hold for. Where labels tell subtypes, also how
+        well the pneumonias of each fold are told apart; accuracy is that of the likelier one, whether named or not.
     """
     truth, told = labels > 0, tells_kind(labels)
     calibrations = fit_calibration_of_folds(logits, labels, folds)
@@ -224,6 +225,15 @@ def out_of_fold_figures(
             f"{name}_review": _share(review),
             f"{name}_errors_in_review": _share(review[wrong]),
         }
+        for fold, calibration in calibrations.items() if told.any() else ():
+            here = told & (folds == fold)
+            viral, share = labels[here] == 2, calibration.viral_share(each[here])
+            figures |= {
+                f"{name}_subtype_auc_fold_{fold}": metrics.bootstrap(
+                    _of(metrics.roc_auc, viral, share), groups=groups[here]
+                ),
+                f"{name}_subtype_accuracy_fold_{fold}": metrics.accuracy(viral, share >= 0.5),
+            }
     return figures
 
 

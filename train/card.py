@@ -111,7 +111,7 @@ Share of pneumonias among pictures of like probability; where that is calibrated
 | probability | plain | stressed |
 |---|---|---|
 {reliability}
-
+{subtypes_of_folds}
 Sensitivity, specificity and the other figures of verdicts count rejected pictures as if they had been scored; among
 the flagged are the rejected.
 
@@ -169,6 +169,14 @@ OF_OTHERS = {
     "rare": "those whose texture is rare in\ntheir class",
 }
 """What it says in these places of any other data."""
+
+SUBTYPES_OF_FOLDS = """
+Viral against bacterial, of the pneumonias of each fold. The accuracy is that of the likelier one, whether it is named or not:
+
+| held-out fold | AUC, plain | AUC, stressed | accuracy, plain | accuracy, stressed |
+|---|---|---|---|---|
+{rows}
+"""
 
 CHANGED = """
 
@@ -289,6 +297,7 @@ def write_card(
         close_high=alter.CLOSE_UP[1],
         rows="\n".join(_row(card, key, title) for key, title in FIGURES.items()),
         reliability="\n".join(_row(card, key, title) for key, title in RELIABILITY.items()),
+        subtypes_of_folds=_subtypes_of_folds(card, settings.folds),
     )
     replace_with(path, text.encode())
 
@@ -310,6 +319,16 @@ def _gate_row(card: Card, kind: str) -> str:
     name = {"mild": "mildly changed"}.get(kind, kind.replace("_", " "))
     unfamiliar = _cell(card, f"{kind}_unfamiliar") if f"{kind}_unfamiliar" in card.figures else ""
     return f"| {name} | {_cell(card, f'{kind}_rejected')} | {unfamiliar} |"
+
+
+def _subtypes_of_folds(card: Card, folds: int) -> str:
+    """The table of each fold, or nothing where labels tell no subtypes."""
+    rows = []
+    for fold in range(folds):
+        keys = [f"{kind}_subtype_{key}_fold_{fold}" for key in ("auc", "accuracy") for kind in ("plain", "stressed")]
+        if keys[0] in card.figures:
+            rows.append(f"| {fold + 1} | " + " | ".join(_cell(card, key) for key in keys) + " |")
+    return SUBTYPES_OF_FOLDS.format(rows="\n".join(rows)) if rows else ""
 
 
 def _row(card: Card, key: str, title: str) -> str:

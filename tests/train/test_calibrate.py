@@ -279,6 +279,19 @@ class TestFigures:
         found = self.figures(np.eye(3)[seen] * 10, np.where(doubtful, SOME_PNEUMONIA, targets))
         assert found["plain_viral_precision"][0] == 500 / 600
 
+    def test_tell_how_well_the_pneumonias_of_each_fold_are_told_apart(self) -> None:
+        """The last of three folds has the kinds the wrong way round, and some in doubt; few reach the threshold."""
+        targets, folds = np.arange(900) % 3, np.arange(900) // 3 % 3
+        seen = np.where((folds == 2) & (targets > 0), 3 - targets, targets)
+        logits = np.eye(3)[seen] * 10 + np.where(np.arange(900) // 9 % 2, 20, 0)[:, None] * np.array([1, 0, 0])
+        labels = np.where((folds == 2) & (np.arange(900) >= 450) & (targets > 0), SOME_PNEUMONIA, targets)
+        found = out_of_fold_figures({"plain": logits}, labels, folds, np.arange(900).astype(str))
+        for fold, right in enumerate((1, 1, 0)):
+            assert found[f"plain_subtype_auc_fold_{fold}"].value == right
+            assert found[f"plain_subtype_accuracy_fold_{fold}"].value == right
+        known = [found[f"plain_subtype_accuracy_fold_{fold}"] for fold in (0, 2)]
+        assert known[0].high - known[0].low < known[1].high - known[1].low  # of half as many
+
     def test_of_a_fold_use_no_calibration_of_its_own(self) -> None:
         """One fold's logits are on another scale: a calibration that saw them would save its sensitivity."""
         targets = np.arange(300) % 3

@@ -251,6 +251,29 @@ def test_the_card_tells_figures_data_and_limits(
         "| upside down | 0.990 (0.980 to 1.000) |  |",
     ):
         assert phrase in text
+    assert "held-out fold" not in text
+
+
+def test_the_card_tells_subtypes_by_fold_where_they_are_known(exported: Exported, tmp_path: Path) -> None:
+    card = complete(exported.card)
+    of_folds = {
+        f"{kind}_subtype_{figure}_fold_{fold}": (value + fold / 10, 0.6, 0.9)
+        for kind, figure, value in (
+            ("plain", "auc", 0.61),
+            ("stressed", "auc", 0.62),
+            ("plain", "accuracy", 0.63),
+            ("stressed", "accuracy", 0.64),
+        )
+        for fold in range(2)
+    }
+    card = replace(card, figures=card.figures | of_folds)
+    write_card(card, Settings(folds=2), SAMPLES, "Drawn.", tmp_path / "CARD.md")
+    text = (tmp_path / "CARD.md").read_text()
+    for row in (
+        "| 1 | 0.610 (0.600 to 0.900) | 0.620 (0.600 to 0.900) | 0.630 (0.600 to 0.900) | 0.640 (0.600 to 0.900) |",
+        "| 2 | 0.710 (0.600 to 0.900) | 0.720 (0.600 to 0.900) | 0.730 (0.600 to 0.900) | 0.740 (0.600 to 0.900) |",
+    ):
+        assert f"\n{row}\n" in text
 
 
 def card_of(source: str, card: Card, path: Path) -> str:

@@ -92,6 +92,13 @@ def test_in_8_bits_a_fit_is_audited_calibrated_and_exported_otherwise_than_in_fl
     text = out.with_name("CARD.md").read_text()
     assert "The convolutions of the file, but for the first, are quantised to 8 bits" in text
     assert "## Audit" in text
+    for fold in range(2):
+        cells = (
+            str(metrics.Interval(*card.figures[f"{kind}_subtype_{figure}_fold_{fold}"]))
+            for figure in ("auc", "accuracy")
+            for kind in ("plain", "stressed")
+        )
+        assert f"| {fold + 1} | {' | '.join(cells)} |" in text
     found = json.loads(audit.read_text())["candidates"][0]["figures"]
     for kind in ("plain", "stressed"):
         for name in ("auc", "sensitivity", "specificity"):
@@ -128,6 +135,7 @@ def test_a_model_of_pneumonias_of_unknown_kind_names_no_subtype(data: Path, tmp_
     card = Model(run / "model.onnx", "cpu").card
     assert card.subtype_threshold == 1
     assert np.isnan(card.figures["plain_subtype_auc"][0])
+    assert not any("_fold_" in name for name in card.figures)
     assert 0 < card.figures["plain_auc"][0] < 1
     text = " ".join((run / "CARD.md").read_text().split())
     assert "(40 normal, 0 bacterial, 0 viral, 80 pneumonia of unknown kind)" in text
