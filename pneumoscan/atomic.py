@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from pneumoscan.formats import Format
-
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Numbers of the errors by which a disk is full."""
 INHERITED = re.compile(r"/dev/(?:(stdout|stderr)|fd/(\d+))")
@@ -44,9 +42,9 @@ def check_writable(target: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def growing_place(target: Path, format: Format) -> Path:
-    """Where a file grows: JSON Lines in their place, so that others can follow them, anything else beside it."""
-    return target if format is Format.JSONL else target.with_name(f".{target.name}.partial")
+def partial_file(target: Path) -> Path:
+    """Where a file grows that is put in its place when it is complete."""
+    return target.with_name(f".{target.name}.partial")
 
 
 def rewritten(target: Path) -> Path:

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, BinaryIO, get_args, get_type_hints
 
-from pneumoscan.atomic import check_replaceable, copy_mode, growing_place, mode_like, sync
-from pneumoscan.formats import COLUMNS, Format, FormatError, is_utf8, printable
+from pneumoscan.atomic import check_replaceable, copy_mode, mode_like, partial_file, sync
+from pneumoscan.formats import COLUMNS, FormatError, is_utf8, printable
 from pneumoscan.records import SCHEMA_VERSION, Record
 
 try:
@@ -72,7 +72,7 @@ class ParquetSink:
             OSError: it cannot be written.
         """
         self._target = target
-        self._place = growing_place(target, Format.PARQUET)
+        self._place = partial_file(target)
         check_replaceable(target)
         self._place.unlink(missing_ok=True)  # left by a kill, or a link to who knows what
         self._file = open(self._place, "xb", opener=partial(os.open, mode=mode_like(target)))  # noqa: SIM115

@@ -17,9 +17,9 @@ from pneumoscan.atomic import (
     check_replaceable,
     check_writable,
     copy_mode,
-    growing_place,
     is_file,
     mode_like,
+    partial_file,
     remove_link,
     replacing,
     rewritten,
@@ -92,6 +92,11 @@ def open_sink(
 
         return ParquetSink(target)
     return FileSink(target, format, ledger)
+
+
+def growing_place(target: Path, format: Format) -> Path:
+    """Where a file grows: JSON Lines in their place, so that others can follow them, anything else beside it."""
+    return target if format is Format.JSONL else partial_file(target)
 
 
 class FileSink:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pneumoscan.atomic import growing_place
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import Format
+from pneumoscan.sinks import growing_place
 
 Flat = Callable[[str, int], Path]
 Start = Callable[..., ForkServerProcess]

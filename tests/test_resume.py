@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from pneumoscan.atomic import growing_place
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
 from pneumoscan.formats import Format
-from pneumoscan.sinks import open_sink
+from pneumoscan.sinks import growing_place, open_sink
 from tests.records import failed, read
 from tests.tiny_model import write_model
 

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pneumoscan import atomic
-from pneumoscan.atomic import growing_place
 from pneumoscan.formats import COLUMNS, ENCODINGS, Format, printable
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
-from pneumoscan.sinks import open_sink
+from pneumoscan.sinks import growing_place, open_sink
 from tests.records import ILL, failed, read
 
 

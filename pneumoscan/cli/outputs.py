@@ -10,13 +10,13 @@ from typing import Self
 
 import typer
 
-from pneumoscan.atomic import NO_ROOM, growing_place, is_file
+from pneumoscan.atomic import NO_ROOM, is_file
 from pneumoscan.cli.exits import Exit, complain, fail, lead_nowhere, misuse, need_folder, need_no_picture
 from pneumoscan.formats import SUFFIXES, Format, FormatError
 from pneumoscan.ledger import Known, Ledger, Settings
 from pneumoscan.lock import InUseError, Lock
 from pneumoscan.records import Record
-from pneumoscan.sinks import Patience, Sink, open_sink
+from pneumoscan.sinks import Patience, Sink, growing_place, open_sink
 
 STDOUT = Path("-")
 RESUMABLE = (Format.CSV, Format.JSONL)
