@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+from pneumoscan import png
 from pneumoscan.records import Label, Record, Status, Subtype
 from pneumoscan.sources import Selection, find_files
 
@@ -123,8 +124,6 @@ def _part(found: Iterable[tuple[str, Labelled | None]]) -> tuple[list[Labelled],
 
 def _read_folder(source: str, others: OtherFiles) -> list[tuple[str, Labelled | None]]:
     """Each picture once, by its own path if a link led to it before."""
-    from pneumoscan import png
-
     spelt: dict[str, str] = {}
     real, top = cache(os.path.realpath), os.path.realpath(source)
     found: list[tuple[str, Labelled | None]] = []

@@ -43,13 +43,6 @@ def _escaped(name: str) -> str:
     return "@" + name if name.startswith("@") else name
 
 
-def drawn_from(path: str | os.PathLike[str]) -> str | None:
-    """What a drawing was drawn from; None where there is none of this program's."""
-    from pneumoscan import png
-
-    return png.basis_of(path)
-
-
 def basis_of(record: Record) -> str:
     """What the overlay of a record is drawn from."""
     return basis(record.bytes, record.modified, record.model_sha256, record.threshold)

@@ -5,9 +5,10 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 _KEYWORD, _NAME, _BASIS = "Software", "pneumoscan", "Source"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -17,7 +18,7 @@ _PIECE = 2**20  # bytes inflated at a time
 _DEFLATED = 1032  # times as long is the most that deflated data can become
 
 
-def own(picture: Image.Image, level: int = 6, basis: str = "") -> bytes:
+def own(picture: "Image.Image", level: int = 6, basis: str = "") -> bytes:
     """A PNG that says that this program has drawn it, so that nobody scores it.
 
     Args:
@@ -43,6 +44,9 @@ def basis_of(path: str | os.PathLike[str]) -> str | None:
     """What a drawing was drawn from, as `own` was told; None where there is none of this program's."""
     if not os.path.isfile(path):  # a pipe would be waited for
         return None
+
+    from PIL import Image  # takes its time, and commands may end before any picture
+
     try:
         with Image.open(path, formats=("PNG",)) as image:
             return str(image.info.get(_BASIS, "")) if is_own(image.info) else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscan import png
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import Exit, complain, misuse, need_no_picture, need_place, say
 from pneumoscan.cli.options import DeviceName, MaxPixels, ModelName, Quiet, Threshold
@@ -100,8 +101,6 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
     else:
         folder, targets = output.parent, [output]
     need_place(folder, "-o", targets[0])
-    from pneumoscan import png
-
     inputs = {identity_of(path) for path in images} - {None}
     taken: dict[Path, str] = {}
     for path, target in zip(images, targets, strict=True):
@@ -116,7 +115,6 @@ def _targets(images: list[str], output: Path | None) -> list[Path]:
 
 
 def _write(card: "Card", seen: "Seen", target: Path) -> None:
-    from pneumoscan import png
     from pneumoscan.explanation import explanation
     from pneumoscan.overlay import original
 

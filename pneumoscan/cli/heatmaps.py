@@ -8,10 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pneumoscan import png
 from pneumoscan.atomic import replace_with
 from pneumoscan.cli.exits import complain, misuse, need_new_folder
 from pneumoscan.ledger import Settings
-from pneumoscan.overlay_files import basis, basis_of, drawn_from, lies_in, mirrored
+from pneumoscan.overlay_files import basis, basis_of, lies_in, mirrored
 from pneumoscan.pool import pool_of
 from pneumoscan.records import Label, Record, timestamp
 from pneumoscan.signatures import is_picture
@@ -67,7 +68,7 @@ class Heatmaps:
         """Whether a path lies in the folder. It is counted, unless this program has drawn it: that nobody will miss."""
         if not self.holds(path):
             return False
-        self.left_out += drawn_from(path) is None
+        self.left_out += png.basis_of(path) is None
         return True
 
     def lacks(self, path: str, label: str | None, review: bool, settings: Settings) -> bool:
@@ -77,7 +78,7 @@ class Heatmaps:
         with suppress(OSError):
             status = os.stat(path)
             wanted = basis(status.st_size, timestamp(status.st_mtime_ns), settings.model_sha256, settings.threshold)
-            return drawn_from(self._folder / mirrored(path)) != wanted
+            return png.basis_of(self._folder / mirrored(path)) != wanted
         return False
 
     def draw(self, pictures: Iterator["Seen"]) -> "Generator[Seen]":
@@ -115,7 +116,7 @@ class Heatmaps:
     def _forget(self, record: Record) -> None:
         """Removes an overlay of what an input was, or was said to be, before this record; no sheet of `explain`."""
         target = self._folder / mirrored(record.path)
-        is_another = drawn_from(target) not in (None, "", basis_of(record))
+        is_another = png.basis_of(target) not in (None, "", basis_of(record))
         if is_another and lies_in(os.fspath(target.parent), self._root):
             try:
                 target.unlink(missing_ok=True)
@@ -123,14 +124,13 @@ class Heatmaps:
                 self._complain(f"remove the outdated heatmap {target}", error)
 
     def _draw(self, place: str, record: Record, pixels: "NDArray[np.uint8]", heat: "NDArray[np.float32]") -> None:
-        from pneumoscan import png
         from pneumoscan.overlay import original, overlay
 
         target = self._folder / place
         picture = overlay(record, original(record, pixels), heat)
         if not lies_in(os.fspath(target.parent), self._root):  # a link in the folder leads elsewhere
             raise OSError(0, "it would lie outside the folder, behind a link")
-        if not target.is_symlink() and is_picture(target) and drawn_from(target) is None:
+        if not target.is_symlink() and is_picture(target) and png.basis_of(target) is None:
             raise OSError(0, "a picture lies there that this program has not drawn")
         target.parent.mkdir(parents=True, exist_ok=True)
         # Other levels take several times as long to save a tenth.
