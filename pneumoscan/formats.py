@@ -6,20 +6,16 @@ import io
 import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
 from enum import StrEnum
 from functools import partial
 from operator import attrgetter
-from types import NoneType
-from typing import Any, BinaryIO, NamedTuple, get_args, get_type_hints
+from typing import Any, BinaryIO, NamedTuple
 
-from pneumoscan.records import Record
+from pneumoscan.records import FIELD_TYPES, Record
 
 LONGEST = 16 * 1024**2
 """Bytes of the longest record that is read: none comes near, and what is longer might not fit in memory."""
-COLUMNS = tuple(field.name for field in fields(Record))
-_HINTS = get_type_hints(Record)
-_TYPES = {name: (get_args(kind) or (kind,))[0] for name, kind in _HINTS.items()}  # `X | None` is X where there is one
+COLUMNS = tuple(FIELD_TYPES)
 
 
 class Format(StrEnum):
@@ -71,7 +67,9 @@ def to_dict(record: Record) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> Record:
     """The record of a valid record's values by column, as a file holds them."""
-    typed: dict[str, Any] = {name: value if value is None else _TYPES[name](value) for name, value in values.items()}
+    typed: dict[str, Any] = {
+        name: value if value is None else FIELD_TYPES[name].kind(value) for name, value in values.items()
+    }
     return Record(**typed)
 
 
@@ -250,15 +248,12 @@ class _Lines:
         return line.decode("utf-8", "surrogateescape")
 
 
-def _parser(kind: Any) -> Callable[[str], Any]:
+def _parser(kind: type, nullable: bool) -> Callable[[str], Any]:
     """What turns a CSV field of this type back into a value as JSON has it."""
-    kinds = get_args(kind) or (kind,)
-    if NoneType in kinds:
-        parse = _parser(kinds[0])
-        return lambda text: parse(text) if text else None
     if kind is bool:
         return lambda text: {"true": True, "false": False}.get(text, text)
-    return kind if kind in (int, float) else str
+    parse = kind if kind in (int, float) else str
+    return (lambda text: parse(text) if text else None) if nullable else parse
 
 
-_PARSERS = {name: _parser(kind) for name, kind in _HINTS.items()}
+_PARSERS = {name: _parser(*field) for name, field in FIELD_TYPES.items()}

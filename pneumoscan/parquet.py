@@ -13,12 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from types import NoneType
-from typing import Any, BinaryIO, get_args, get_type_hints
+from typing import Any, BinaryIO
 
 from pneumoscan.atomic import check_replaceable, copy_mode, mode_like, partial_file, sync
 from pneumoscan.formats import COLUMNS, FormatError, is_utf8, printable
-from pneumoscan.records import SCHEMA_VERSION, Record
+from pneumoscan.records import FIELD_TYPES, SCHEMA_VERSION, Record
 
 try:
     import pyarrow as pa
@@ -35,8 +34,7 @@ INDEX = re.compile(r"__index_level_\d+__")
 
 def arrow_schema() -> pa.Schema:
     """The columns, with each field's meaning, and what the file says of itself."""
-    types = get_type_hints(Record)
-    columns = [_column(types[field.name], field.name, field.metadata["meaning"]) for field in fields(Record)]
+    columns = [_column(field.name, field.metadata["meaning"]) for field in fields(Record)]
     raw_path = pa.field(RAW_PATH, pa.binary(), metadata={"description": "the path if it is not UTF-8, else null"})
     return pa.schema([*columns, raw_path]).with_metadata(
         {
@@ -46,10 +44,10 @@ def arrow_schema() -> pa.Schema:
     )
 
 
-def _column(kind: Any, name: str, meaning: str) -> pa.Field:
-    kinds = get_args(kind) or (kind,)
-    arrow = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}.get(kinds[0], pa.string())
-    return pa.field(name, arrow, nullable=NoneType in kinds, metadata={"description": meaning})
+def _column(name: str, meaning: str) -> pa.Field:
+    kind, nullable = FIELD_TYPES[name]
+    arrow = {float: pa.float64(), int: pa.int64(), bool: pa.bool_()}.get(kind, pa.string())
+    return pa.field(name, arrow, nullable=nullable, metadata={"description": meaning})
 
 
 SCHEMA = arrow_schema()

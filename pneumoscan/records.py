@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 SCHEMA_VERSION = 1
 
@@ -100,6 +101,22 @@ class Record:
     threshold: float = _field("probability from which on the label is PNEUMONIA", minimum=0, maximum=1)
     device: str | None = _field("what ran the network, `cpu` or `cuda`; null when none did", default=None)
     schema: int = _field("version of this list", default=SCHEMA_VERSION, minimum=SCHEMA_VERSION, maximum=SCHEMA_VERSION)
+
+
+class FieldType(NamedTuple):
+    """The type of a field's values, and whether it may be None instead."""
+
+    kind: type
+    nullable: bool
+
+
+def _field_type(hint: Any) -> FieldType:
+    kinds = get_args(hint) or (hint,)  # `X | None` has arguments
+    return FieldType(kinds[0], NoneType in kinds)
+
+
+FIELD_TYPES = {name: _field_type(hint) for name, hint in get_type_hints(Record).items()}
+"""Of each field of `Record`, in its order."""
 
 
 def timestamp(nanoseconds: int) -> str:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
-from types import NoneType
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple
 
-from pneumoscan.records import SCHEMA_VERSION, ErrorCode, Label, Record, Status, Subtype
+from pneumoscan.records import FIELD_TYPES, SCHEMA_VERSION, ErrorCode, Label, Record, Status, Subtype
 
 TOLERANCE = 3e-6
 """By how much sums of probabilities may be off, each of which is rounded to six decimals."""
@@ -67,16 +66,14 @@ class _Field(NamedTuple):
     maximum: float | None
 
 
-def _declared(name: str, kind: Any, metadata: Mapping[str, Any]) -> _Field:
-    kinds = get_args(kind) or (kind,)
-    values = tuple(value.value for value in kinds[0]) if issubclass(kinds[0], StrEnum) else ()
-    type = {float: "number", int: "integer", bool: "boolean"}.get(kinds[0], "string")
-    minimum, maximum = metadata.get("minimum"), metadata.get("maximum")
-    return _Field(name, metadata["meaning"], type, NoneType in kinds, values, minimum, maximum)
+def _declared(name: str, metadata: Mapping[str, Any]) -> _Field:
+    kind, nullable = FIELD_TYPES[name]
+    values = tuple(value.value for value in kind) if issubclass(kind, StrEnum) else ()
+    type = {float: "number", int: "integer", bool: "boolean"}.get(kind, "string")
+    return _Field(name, metadata["meaning"], type, nullable, values, metadata.get("minimum"), metadata.get("maximum"))
 
 
-_TYPES = get_type_hints(Record)
-_FIELDS = {field.name: _declared(field.name, _TYPES[field.name], field.metadata) for field in fields(Record)}
+_FIELDS = {field.name: _declared(field.name, field.metadata) for field in fields(Record)}
 
 
 def json_schema() -> dict[str, Any]:
