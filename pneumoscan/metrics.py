@@ -140,6 +140,13 @@ def brier(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None)
     return float(np.average((scores - truth) ** 2, weights=weights))
 
 
+def bins_of(scores: FloatArray, count: int) -> IntArray:
+    """Which of `count` equal bins from 0 to 1 each score lies in, int [N] from 0; a bin begins with its lower end, and
+    the last one holds 1 too.
+    """
+    return np.asarray(np.minimum((scores * count).astype(int), count - 1))
+
+
 def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | None = None) -> float:
     """Expected calibration error: mean |observed share - mean score| over equal bins.
 
@@ -148,7 +155,7 @@ def calibration_error(truth: BoolArray, scores: FloatArray, weights: IntArray | 
     low for the healthy. It is biased upwards: chance makes even perfect scores deviate, the more so the fewer cases
     there are.
     """
-    where = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    where = bins_of(scores, CALIBRATION_BINS)
     times = np.ones(len(truth)) if weights is None else weights
     return float(np.abs(np.bincount(where, (scores - truth) * times)).sum() / times.sum())
 

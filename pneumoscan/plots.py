@@ -192,7 +192,7 @@ def _threshold(verdicts: Verdicts) -> str:
 
 
 def _reliability(canvas: Canvas, cases: Cases, evaluation: Evaluation) -> None:
-    bins = np.minimum((cases.scores * BINS).astype(int), BINS - 1)
+    bins = metrics.bins_of(cases.scores, BINS)
     inside = [bins == each for each in np.unique(bins)]
     scores = np.array([cases.scores[each].mean() for each in inside])
     shares = np.array([metrics.wilson(int(cases.truth[each].sum()), int(each.sum())) for each in inside])

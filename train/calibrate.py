@@ -199,7 +199,7 @@ def out_of_fold_figures(
     for name, each in logits.items():
         score, verdict, below, above, named = judge_out_of_fold(each, calibrations, folds)
         review = ~(below | above) | unfamiliar.get(name, False)
-        wrong = verdict != truth
+        wrong, tenths = verdict != truth, metrics.bins_of(score, len(TENTHS))
         subtype = each[:, 2] - each[:, 1]
         of_patients = partial(metrics.bootstrap, groups=groups)
         figures |= {
@@ -221,7 +221,7 @@ def out_of_fold_figures(
             f"{name}_viral_precision": _share(labels[(named == 2) & (told | ~truth)] == 2),
             f"{name}_coverage_ill": _share(~below[truth]),
             f"{name}_coverage_healthy": _share(~above[~truth]),
-            **{f"{name}_ill_of_{low:.1f}": _share(truth[tenth_of(score) == tenth]) for tenth, low in enumerate(TENTHS)},
+            **{f"{name}_ill_of_{low:.1f}": _share(truth[tenths == tenth]) for tenth, low in enumerate(TENTHS)},
             f"{name}_review": _share(review),
             f"{name}_errors_in_review": _share(review[wrong]),
         }
@@ -235,11 +235,6 @@ def out_of_fold_figures(
                 f"{name}_subtype_accuracy_fold_{fold}": metrics.accuracy(viral, share >= 0.5),
             }
     return figures
-
-
-def tenth_of(scores: NDArray[np.floating]) -> NDArray[np.integer]:
-    """Which of `TENTHS` each of scores [N] lies in, by place: its lower end is its own; 1 lies in the last."""
-    return np.minimum(np.floor(scores * 10), 9).astype(int)
 
 
 def _share(holds: NDArray[np.bool_]) -> Interval:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pneumoscan.evaluation import Cases
+from pneumoscan.metrics import bins_of
 
 STEPS = 10_000
 """Thresholds from 0 to 1 at which the counts are exact, besides those that are named."""
@@ -38,7 +39,7 @@ def histogram(cases: Cases, recorded: float | None) -> str:
     Heights are square roots of counts, so that the few in the middle are seen beside the many at both ends.
     """
     width, half, bottom = 500, 70, 22  # in units of the drawing
-    bins = np.minimum((cases.scores * BARS).astype(int), BARS - 1)
+    bins = bins_of(cases.scores, BARS)
     counts = {
         "pneumonia": np.bincount(bins[cases.truth], minlength=BARS),
         "normal": np.bincount(bins[~cases.truth], minlength=BARS),

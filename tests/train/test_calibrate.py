@@ -15,7 +15,6 @@ from train.calibrate import (
     judge_out_of_fold,
     out_of_fold_figures,
     specificity_at,
-    tenth_of,
 )
 from train.dataset import SOME_PNEUMONIA
 
@@ -238,7 +237,7 @@ class TestFigures:
 
     def test_count_every_probability_in_one_tenth(self) -> None:
         edges = np.array([0, 0.0999, 0.1, 0.3, 0.1 + 0.2, 0.7, 0.8, 0.9, 0.9999, 1])
-        assert tenth_of(edges).tolist() == [0, 0, 1, 3, 3, 7, 8, 9, 9, 9]
+        assert metrics.bins_of(edges, len(TENTHS)).tolist() == [0, 0, 1, 3, 3, 7, 8, 9, 9, 9]
 
     def test_cover_each_class_by_verdict_and_review_as_promised(self, no_bootstrap: None) -> None:
         logits, targets = simulate(30_000, 1.0)
