@@ -17,7 +17,6 @@ from train.calibrate import Logits, fit_calibration_of_folds, judge_out_of_fold
 from train.errors import AuditError
 from train.fitted import Fitted
 from train.graph import Read
-from train.validate import STRESS_SEED
 
 FULL = ("plain", "stressed")
 """Stresses that a fit is calibrated on; these are scored on all pictures, the others on a sample."""
@@ -156,7 +155,7 @@ def ask_each(
             for start in range(0, len(pictures), BATCH):
                 batch = pictures[start : start + BATCH]
                 of_batch = None if ratios is None else ratios[batch]
-                views = stress.apply(name, pixels[batch], size, STRESS_SEED, batch, of_batch)
+                views = stress.apply(name, pixels[batch], size, stress.STRESS_SEED, batch, of_batch)
                 logits[name][start : start + BATCH] = ask(views)
                 progress.update(len(batch))
     return logits

@@ -15,6 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from train.dataset import resize
 
+STRESS_SEED = 20180222
+"""By which held-out pictures are changed wherever a model is measured, so that all are measured on the same views."""
+
 AREA = (0.6, 1.0)
 """Share of the picture that the random crop keeps."""
 ASPECT = 1.25

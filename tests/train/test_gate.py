@@ -8,7 +8,7 @@ from train.alter import ALTERATIONS, mild
 from train.gate import REJECTED, UNFAMILIAR, Gate, fit_gate, fit_limits, fit_textures, judge, score
 from train.graph import reader, reading_graph
 from train.network import Network
-from train.validate import STRESS_SEED
+from train.stress import STRESS_SEED
 
 WIDTH = 40
 RANDOM = np.random.default_rng(0)
