@@ -79,7 +79,6 @@ def audit(
     pixels: NDArray[np.uint8],
     size: int,
     limit: int | None = None,
-    sample: int = SAMPLE,
     *,
     int8: bool = False,
     sizes: NDArray[np.floating] | None = None,
@@ -93,7 +92,6 @@ def audit(
         pixels: uint8 [N, H, W], as training keeps them (see `train.dataset`).
         size: side at which the networks of a fit are scored; a file knows its own.
         limit: about so many pictures in all, whole patients drawn at random; None for all.
-        sample: about so many of these for all stresses but `FULL`.
         int8: whether the networks of a fit have convolutions in 8 bits (see `train.quantise`).
         sizes: float [N, 2], original width and height, not a number where unknown (see `train.shortcuts.read_sizes`).
             Pictures whose size is known are also scored in their true proportions.
@@ -102,8 +100,7 @@ def audit(
         AuditError: no such candidate, a file of another contract, or a class without pictures.
         FitError: a fit that is not finished, or was made from other pictures or patients.
     """
-    pictures = draw(samples, limit)
-    few = draw(samples, min(sample, len(pictures)))
+    pictures, few = draw_both(samples, limit)
     bench = {name: pictures if name in FULL else few for name in stress.STRESSES}
     labels = dataset.labels_of(samples)
     groups = np.array([each.group for each in samples])
@@ -135,6 +132,12 @@ def audit(
     figures = {name: figures_of(answer, answers["plain"], labels, groups) for name, answer in answers.items()}
     kept = {name: skill_kept(answers[name], answers["plain"], labels, groups) for name in KEPT}
     return Audit(str(candidate), held_out, identity, figures, kept, checks_of(figures))
+
+
+def draw_both(samples: list[Sample], limit: int | None) -> tuple[Positions, Positions]:
+    """Positions of the pictures that are scored under the stresses of `FULL`, and of those under all others."""
+    pictures = draw(samples, limit)
+    return pictures, draw(samples, min(SAMPLE, len(pictures)))
 
 
 def draw(samples: list[Sample], count: int | None) -> Positions:

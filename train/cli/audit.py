@@ -39,17 +39,17 @@ def audit(
     The networks of a fit score only pictures that they never saw. A file may have been trained on them.
     """
     from train import report, shortcuts
-    from train.audit import SAMPLE, draw
     from train.audit import audit as run_audit
+    from train.audit import draw_both
 
     if json_file and json_file.is_dir():
         raise AuditError(f"--json {json_file} is a folder; name a file, such as {json_file / 'audit.json'}")
     samples, pixels = training_data(data)
     known = shortcuts.read_sizes(samples, sizes)
-    pictures = draw(samples, limit)
+    pictures, few = draw_both(samples, limit)
     baselines = shortcuts.shortcuts([samples[each] for each in pictures], pixels[pictures], known[pictures])
     audits = [run_audit(each, samples, pixels, size, limit, int8=int8, sizes=known) for each in candidates]
-    counts = len(pictures), len(draw(samples, min(SAMPLE, len(pictures))))
+    counts = len(pictures), len(few)
     typer.echo(report.to_text(audits, baselines, *counts))
     if json_file:
         report.write_json(audits, baselines, *counts, json_file)
