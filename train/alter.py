@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from train.stress import random_box
+
 Images = NDArray[np.uint8]
 
 AREA = (0.8, 1.0)
@@ -48,12 +50,9 @@ def mild(images: Images, seed: int) -> Images:
 
 
 def _mild(image: Images, random: np.random.Generator) -> Images:
-    side = len(image)
-    area, stretch = random.uniform(*AREA), np.exp(random.uniform(-np.log(ASPECT), np.log(ASPECT)))
-    width, height = (side * min(1, np.sqrt(area * s)) for s in (stretch, 1 / stretch))
-    left, top = random.uniform(0, side - width), random.uniform(0, side - height)
+    box = random_box(image, random, AREA, ASPECT)
     turned = Image.fromarray(image).rotate(random.uniform(-ROTATION, ROTATION), Image.Resampling.BILINEAR)
-    view = turned.resize((side, side), Image.Resampling.BILINEAR, box=(left, top, left + width, top + height))
+    view = turned.resize(turned.size, Image.Resampling.BILINEAR, box=box)
     kind = random.choice(["blurred", "sharpened", "neither"])
     if kind == "blurred":
         view = view.filter(ImageFilter.GaussianBlur(random.uniform(*BLUR)))

@@ -62,14 +62,7 @@ def stress(images: Picture, size: int, seed: int, places: NDArray[np.intp] | Non
     places = np.arange(len(images)) if places is None else places
     for position, (image, place) in enumerate(zip(images, places, strict=True)):
         random = np.random.default_rng([seed, place])
-        height, width = image.shape
-        area = random.uniform(*AREA)
-        stretch = np.exp(random.uniform(-np.log(ASPECT), np.log(ASPECT)))
-        crop_width, crop_height = (
-            side * min(1, np.sqrt(area * s)) for side, s in ((width, stretch), (height, 1 / stretch))
-        )
-        left, top = random.uniform(0, width - crop_width), random.uniform(0, height - crop_height)
-        box = (left, top, left + crop_width, top + crop_height)
+        box = random_box(image, random, AREA, ASPECT)
         crop = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR, box=box)
         view = (np.asarray(crop, np.float32) / 255) ** random.uniform(*GAMMA)
         view = (view - view.mean()) * random.uniform(*CONTRAST) + view.mean()
@@ -78,6 +71,20 @@ def stress(images: Picture, size: int, seed: int, places: NDArray[np.intp] | Non
         masked[border:-border, border:-border] = view[border:-border, border:-border]
         result[position] = (masked.clip(0, 1) * 255).round()
     return result
+
+
+def random_box(
+    image: Picture, random: np.random.Generator, shares: tuple[float, float], aspect: float
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom in pixels of a random part of a picture [H, W].
+
+    It is a share of the picture between the two `shares`, stretched by up to `aspect`, either way.
+    """
+    height, width = image.shape
+    area, stretch = random.uniform(*shares), np.exp(random.uniform(-np.log(aspect), np.log(aspect)))
+    across, down = (side * min(1, np.sqrt(area * s)) for side, s in ((width, stretch), (height, 1 / stretch)))
+    left, top = random.uniform(0, width - across), random.uniform(0, height - down)
+    return left, top, left + across, top + down
 
 
 def apply(
