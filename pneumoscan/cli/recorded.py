@@ -16,14 +16,14 @@ from pneumoscan.records import Record
 from pneumoscan.schema import problems
 
 
-def recorded(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
-    """Streams the records of a file, which the user named with `option`; its suffix tells the format unless given.
+def recorded(file: Path, option: str) -> Iterator[Record]:
+    """Streams the records of a file, which the user named with `option`; its suffix tells the format.
 
     Raises:
         typer.BadParameter: it cannot be read, or holds something else.
         typer.Exit: a library is missing.
     """
-    format = format or _format_of(file, option)
+    format = _format_of(file, option)
     with _open(file, option) as stream:
         yield from _records(stream, file, option, format)
 
@@ -31,7 +31,8 @@ def recorded(file: Path, option: str, format: Format | None = None) -> Iterator[
 def latest(file: Path, option: str, format: Format | None = None) -> Iterator[Record]:
     """Streams as `recorded`, but of each path the last record alone, in a file that may grow or be replaced meanwhile.
 
-    A file that a scan goes on with, or is being watched into, holds older records of what was scanned again.
+    A file that a scan goes on with, or is being watched into, holds older records of what was scanned again. The suffix
+    tells the format unless that is given.
     """
     format = format or _format_of(file, option)
     with _open(file, option, twice=True) as stream, closing(PathTable()) as places:
