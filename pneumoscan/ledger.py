@@ -14,6 +14,9 @@ from pneumoscan.formats import COLUMNS, Format, FormatError, TornTailError, read
 from pneumoscan.path_table import temporary_database
 from pneumoscan.records import SCHEMA_VERSION, Status, timestamp
 
+_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height", "label", "review")
+"""Fields of a record that decide whether its input is done, and those of its verdict."""
+
 
 class Settings(NamedTuple):
     """What besides a file decides its record: the model's digest, the threshold, and the pixels that are too many."""
@@ -36,6 +39,7 @@ class Ledger:
     The last record of a path counts; its place in the order is that of the path's first one.
 
     Attributes:
+        path: where the file lies; whoever goes on in a copy of it sets this anew.
         end: bytes of the file up to which its records are whole.
         torn: whether the file ends in half a record.
         superseded: whether it holds records that count no more.
@@ -86,7 +90,8 @@ class Ledger:
 
     def holds(self, path: str, line: bytes) -> bool:
         """Whether these bytes are what the file says of an input already."""
-        found = self._find(path)
+        query = "SELECT start, end FROM record WHERE path = ?"
+        found = self._database.execute(query, [os.fsencode(path)]).fetchone()
         return found is not None and self._read(*found) == line
 
     def note(self, start: int, end: int, values: Mapping[str, Any]) -> None:
@@ -117,12 +122,6 @@ class Ledger:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-    def _find(self, path: str) -> tuple[int, int] | None:
-        found: tuple[int, int] | None = self._database.execute(
-            "SELECT start, end FROM record WHERE path = ?", [os.fsencode(path)]
-        ).fetchone()
-        return found
 
     def _load(self, format: Format) -> None:
         from pneumoscan.schema import violations  # takes its time, and most scans begin anew
@@ -156,7 +155,3 @@ class Ledger:
                 raise OSError(errno.ESTALE, "another program made it shorter")
             record += piece
         return record
-
-
-_DECISIVE = ("status", "bytes", "modified", "model_sha256", "threshold", "width", "height", "label", "review")
-"""Fields of a record that decide whether its input is done, and those of its verdict."""
