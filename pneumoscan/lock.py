@@ -73,10 +73,8 @@ class Lock:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         except PermissionError:  # another user's, which can be locked all the same
-            try:
+            with suppress(FileNotFoundError):
                 return os.open(self._path, os.O_RDONLY | NO_LINK | getattr(os, "O_NONBLOCK", 0))
-            except FileNotFoundError:
-                pass
             raise
 
     def _lock(self) -> None:
