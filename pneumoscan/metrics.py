@@ -82,7 +82,7 @@ class Ranking:
 
 
 def wilson(successes: int, trials: int) -> Interval:
-    """A proportion with its Wilson score interval (Wilson, JASA 1927). Not a number when there are no trials."""
+    """A proportion with its Wilson score interval (Wilson, JASA 1927). Of no trials: not a number, 0 to 1."""
     if not trials:
         return Interval(float("nan"), 0.0, 1.0)
     share, z2 = successes / trials, Z95**2

@@ -44,7 +44,7 @@ class Sample:
     Attributes:
         path: where it lies.
         target: index into `CLASSES`, or `SOME_PNEUMONIA`, by its label.
-        group: patient, as far as the name tells; pictures of one group never part.
+        group: patient, as far as that is known; pictures of one group never part.
         split: `train`, `val` or `test` where the data set says so, else empty.
         doubtful: it is a pneumonia, but which kind its label does not tell (see `train.doubts`).
     """

@@ -23,7 +23,7 @@ from train.graph import Read
 from train.stress import stress
 
 PICTURES = 400
-"""Training pictures that a gate is fitted on, each as it is, mildly changed and stressed; a third of them altered."""
+"""Training pictures that a gate is fitted on: each as it is, mildly changed, stressed; a third altered in each way."""
 COMPONENTS = 96
 """Principal components in which the distance is measured; the rest counts as one more."""
 INVERSE_PENALTY = 3.0

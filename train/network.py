@@ -58,7 +58,7 @@ class Network(nn.Module):
         """Builds the network for pictures of `size` by `size`.
 
         Args:
-            size: side of the input; sets the padding, so that weights fit any other size too.
+            size: side of the input, for which convolutions are padded; weights are the same for any size.
             pretrained: start from ImageNet weights instead of random ones.
             network: one of `NETWORKS`.
         """

@@ -24,7 +24,7 @@ from train.goals import Teach
 from train.settings import Settings
 
 VIEW = 128
-"""Side in pixels at which a teacher looks at larger views: a third of the cost of its own training views of 160."""
+"""Side in pixels at which a teacher looks at larger views: two thirds of the cost of its own training views of 160."""
 
 
 def fingerprint(runs: Sequence[Path]) -> str:

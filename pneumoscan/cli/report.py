@@ -71,9 +71,9 @@ def report(
 ) -> None:
     """Make a worklist of results: one HTML file that needs no network, the most urgent pictures first.
 
-    Of any number of records it holds the 20,000 most urgent that were scored, 5,000 that were rejected, and 5,000
-    errors. Pictures that have vanished or changed are shown as such. Heatmaps come only from the model
-    that scored the pictures; unless named, it is looked for among the shipped ones.
+    However many records there are, it lists at most the 20,000 most urgent of those scored, 5,000 rejected and 5,000
+    errors. Pictures that have vanished or changed are shown as such. Heatmaps come only from the model that scored the
+    pictures; unless named, it is looked for among the shipped ones.
 
     Exit codes: 0 the page was written; 1 it could not be; 2 wrong usage, or results that cannot be read; 3 there are no
     records; 4 model or device unavailable. Research use only; not a medical device.

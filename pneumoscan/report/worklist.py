@@ -20,7 +20,7 @@ RUNS_SHOWN = 20
 BINS = 50
 """Of the histogram of probabilities, from 0 to 1."""
 CELLS = 1024
-"""Most cells of a heatmap that is kept; those of the shipped models have 36 and 49."""
+"""Most cells of a heatmap that is kept; those of the shipped models have 36."""
 
 
 class Run(NamedTuple):
