@@ -66,7 +66,8 @@ def render(
     )
     thresholds = [each.threshold for each in evaluation.at if each.threshold is not None]
     data = {"explorer": score_counts(cases, thresholds) | {"recorded": recorded, "named": thresholds}}
-    return page("Evaluation", main, data=data, styles=["evaluation.css"], scripts=["viewer.js", "evaluation.js"])
+    styles, scripts = ["viewer.css", "evaluation.css"], ["viewer.js", "evaluation.js"]
+    return page("Evaluation", main, data=data, styles=styles, scripts=scripts)
 
 
 def _runs(pairing: Pairing) -> list[tuple[str, str, float]]:

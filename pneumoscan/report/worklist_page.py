@@ -50,7 +50,7 @@ def render(
         "Worklist",
         main,
         data=data,
-        styles=["worklist.css"],
+        styles=["viewer.css", "worklist.css"],
         scripts=["viewer.js", "worklist.js"],
         linked_images=linked_images,
     )
