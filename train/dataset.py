@@ -129,13 +129,11 @@ def _find_splits(labelled: Sequence[Labelled], source: Path) -> list[str]:
 
 def _read_splits(source: Path) -> list[str]:
     """The split in each row of a CSV that `read_labels` has read."""
-    columns = _read_header(source)
-    if columns.count("split") > 1:
-        raise DatasetError(f"{source} has several columns split")
     with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
         rows = csv.DictReader(file, restval="", skipinitialspace=True)
-        rows.fieldnames = columns
-        next(rows.reader)
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        if rows.fieldnames.count("split") > 1:
+            raise DatasetError(f"{source} has several columns split")
         splits = []
         for row in rows:
             splits.append(row.get("split", "").strip().lower())
@@ -146,14 +144,13 @@ def _read_splits(source: Path) -> list[str]:
         return splits
 
 
-def _read_header(source: Path) -> list[str]:
-    with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        return [name.strip() for name in csv.DictReader(file, skipinitialspace=True).fieldnames or ()]
-
-
 def unused_columns(source: Path) -> list[str]:
     """Names in the header of a CSV that mean nothing here, which may be misspelt; none of a folder."""
-    return [] if source.is_dir() else [name for name in _read_header(source) if name and name not in COLUMNS]
+    if source.is_dir():
+        return []
+    with source.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        names = [name.strip() for name in csv.DictReader(file, skipinitialspace=True).fieldnames or ()]
+    return [name for name in names if name and name not in COLUMNS]
 
 
 def without_patient(samples: Iterable[Sample], source: Path) -> list[Sample]:
