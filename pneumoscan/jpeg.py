@@ -168,7 +168,8 @@ def _read_scan(stream: Stream, segment: bytes, precision: dict[int, list[int]]) 
         raise _corrupt("a scan is of components that the frame does not have")
     first, last, low = (segment[-3], segment[-2], segment[-1] & 15) if stream.progressive else (0, 63, 0)
     for component in components:
-        precision[component][first : last + 1] = [low] * len(range(64)[first : last + 1])
+        lacking = precision[component]
+        lacking[first : last + 1] = [low] * len(lacking[first : last + 1])
     most_h = max(h for h, _ in stream.components.values())
     most_v = max(v for _, v in stream.components.values())
     if len(components) == 1:  # MCUs of a component alone are its blocks
