@@ -4,8 +4,8 @@
   const read = (id) => JSON.parse(byId(id).textContent);
   const SPARE = 6; // rows drawn beyond either edge of the window
   const PRINTED = 1000; // rows at most
-  const VERDICTS = ["pneumonia", "normal", "rejected", "error"]; // as they are sorted
   const WORDS = { pneumonia: "Pneumonia", normal: "Normal", rejected: "Rejected", error: "Error" };
+  const VERDICTS = Object.keys(WORDS); // as they are sorted
 
   const rows = read("records");
   const runs = read("runs");
