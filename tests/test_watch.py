@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pneumoscan.cli.exits import Exit
-from pneumoscan.cli.watch import _ToDo
+from pneumoscan.cli.watch import _spelt_alike, _ToDo
 from pneumoscan.formats import to_json
 from pneumoscan.sources import Selection
 from pneumoscan.watch import Folders
@@ -453,3 +453,14 @@ class TestFolders:
             if name == "a.png":  # which no event tells of: the walk does that comes when events are back
                 assert list(next(rounds)) == [str(tmp_path / name)]
         assert list(next(rounds)) == [str(tmp_path / "b.png")]
+
+
+def test_folders_behind_links_that_lead_up_are_not_lost_and_crash_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("d", "elsewhere/in", "elsewhere/sub"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "d" / "link").symlink_to("../elsewhere/in")
+    assert _spelt_alike(["d", "d/link/.."]) == ["d", "d/link/.."]  # the second is `elsewhere`
+    assert _spelt_alike(["d", "d/link/../sub"]) == ["d", "d/link/../sub"]  # there is no d/sub

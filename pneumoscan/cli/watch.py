@@ -31,7 +31,7 @@ from pneumoscan.cli.stop import StopSignal
 from pneumoscan.cli.summary import Counts
 from pneumoscan.formats import SUFFIXES, Format, is_utf8
 from pneumoscan.records import ErrorCode, Status
-from pneumoscan.sources import PICTURES, Selection
+from pneumoscan.sources import PICTURES, Selection, identity_of
 from pneumoscan.systemd import notify, unit
 from pneumoscan.watch import Folders, State, state_of
 
@@ -165,12 +165,16 @@ def watch(
 def _spelt_alike(directories: list[str]) -> list[str]:
     """Each folder once, and one that lies in another by the name of that one, so that a file has one name."""
     named: dict[str, str] = {}
+    names = []
     for directory in sorted(directories, key=lambda each: len(os.path.abspath(each))):
         place = os.path.join(os.path.abspath(directory), "")
-        outer = next((other for other in named if place.startswith(other)), None)
-        within = directory if outer is None else os.path.join(named[outer], place[len(outer) :].rstrip(os.sep))
-        named.setdefault(place, within if os.path.samefile(within, directory) else directory)
-    return list(named.values())
+        outer = next((other for other in named if place.startswith(other)), place)
+        inner = place[len(outer) :].rstrip(os.sep)
+        within = os.path.join(named[outer], inner) if inner else named.get(outer, directory)
+        is_same = identity_of(within) == identity_of(directory)  # not where `..` follows a link, which leads elsewhere
+        names.append(within if is_same else directory)
+        named.setdefault(place, names[-1])
+    return list(dict.fromkeys(names))
 
 
 class _ToDo:
