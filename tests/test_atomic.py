@@ -92,3 +92,31 @@ def test_permissions_are_kept_whatever_of_owner_and_group_cannot_be(
     with new.open("wb") as file:
         copy_mode(old, file)
         assert oct(os.fstat(file.fileno()).st_mode & 0o777) == mode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_what_replaces_a_file_outlives_a_power_cut_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(atomic.os, "fsync", noting)
+    replace_with(tmp_path / "a.png", b"x")
+    assert synced == [(tmp_path / "a.png").stat().st_ino, tmp_path.stat().st_ino]
+
+
+def test_what_is_interrupted_leaves_the_older_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "a.png").write_bytes(b"older")
+    monkeypatch.setattr(atomic.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        replace_with(tmp_path / "a.png", b"x")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]

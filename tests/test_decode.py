@@ -523,3 +523,9 @@ def test_what_stands_for_a_picture_in_git_lfs_says_so() -> None:
     with pytest.raises(DecodeError, match="stands for a picture in Git LFS; get that with: git lfs pull") as told:
         decode(pointer, 8)
     assert told.value.code is ErrorCode.NOT_AN_IMAGE
+
+
+def test_16_bits_of_low_contrast_use_the_whole_range_and_of_one_grey_are_black() -> None:
+    few = Image.fromarray(np.array([[1000, 1050, 1100]], np.uint16))
+    assert decode(encode(few, "PNG")).pixels.tolist() == [[0, 128, 255]]
+    assert decode(encode(Image.fromarray(np.full((2, 2), 1000, np.uint16)), "PNG")).pixels.max() == 0

@@ -11,10 +11,12 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from pneumoscan import __main__
 from pneumoscan.cli import app, exits
+from pneumoscan.cli.exits import complain, misuse
 
 
 @pytest.mark.parametrize("about", [("of a library's own",), (errno.ENOENT, "No such file", "a library's own")])
@@ -167,3 +169,11 @@ def test_wrong_usage_has_its_frame_on_a_terminal(tmp_path: Path) -> None:
     os.close(slave)
     assert b"pneumoscan predict [OPTIONS]" in os.read(master, 4096)
     os.close(master)
+
+
+def test_a_hostile_name_is_told_inert(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("cannot read \x1b[2J.png")
+    assert capsys.readouterr().err == "pneumoscan: cannot read \\x1b[2J.png\n"
+    with pytest.raises(typer.BadParameter) as told:
+        misuse("\x1b[2J.png is a directory", "-o")
+    assert told.value.message == "\\x1b[2J.png is a directory"

@@ -133,3 +133,20 @@ def test_a_line_longer_than_any_record_is_not_read_to_its_end(monkeypatch: pytes
         assert not isinstance(refused.value, TornTailError)
         assert file.tell() <= 2 * len(whole) + 1
     assert len(rows(whole, format)) == 1
+
+
+def test_suffixes_tell_formats() -> None:
+    assert formats.SUFFIXES == {
+        ".csv": Format.CSV,
+        ".json": Format.JSON,
+        ".jsonl": Format.JSONL,
+        ".ndjson": Format.JSONL,
+        ".parquet": Format.PARQUET,
+    }
+
+
+@pytest.mark.parametrize("word", ["TRUE", "True", "1", "yes"])
+def test_a_flag_that_another_program_has_spelt_its_own_way_does_not_pass_for_false(word: str) -> None:
+    begin, line = ENCODINGS[Format.CSV].begin, to_csv(ILL)
+    (row,) = read_rows(io.BytesIO(begin + line.replace(b",true,", f",{word},".encode())), Format.CSV)
+    assert row.values["review"] == word  # which is no valid record

@@ -368,3 +368,9 @@ class TestAnyDamage:
             assert code_of(data[: end // 2]) is ErrorCode.TRUNCATED
             assert code_of(without(data, end // 2, end // 2 + 1500), 224) in (ErrorCode.TRUNCATED, ErrorCode.CORRUPT)
             assert code_of(without(data, end - 3000, end), 224) in (ErrorCode.TRUNCATED, ErrorCode.CORRUPT)
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 7, b"\xff" * 100])
+def test_a_jpeg_may_be_padded_to_whole_words_before_its_end_marker(padding: bytes) -> None:
+    data = radiograph("baseline")
+    assert np.array_equal(decode(data.removesuffix(EOI) + padding + EOI).pixels, decode(data).pixels)

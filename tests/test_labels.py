@@ -9,7 +9,7 @@ from PIL import Image
 
 from pneumoscan import png
 from pneumoscan.formats import COLUMNS
-from pneumoscan.labels import LabelError, Labelled, OtherFiles, pair, read_labels
+from pneumoscan.labels import LabelError, Labelled, OtherFiles, Pair, pair, read_labels
 from pneumoscan.records import Label, Status, Subtype
 from tests.records import ILL, failed
 
@@ -268,3 +268,14 @@ class TestPairing:
         last = replace(ILL, probability=0.9)
         pairing = pair([self.labelled("a.jpg")], [ILL, failed("a.jpg"), last])
         assert ([each.record for each in pairing.scored], pairing.repeated) == ([last], 2)
+
+
+def test_a_normal_picture_has_no_subtype_whatever_its_name_says(tmp_path: Path) -> None:
+    (found,), _ = read_labels(folder(tmp_path, "NORMAL/person1_virus_2.jpeg"))
+    assert (found.label, found.subtype) == (Label.NORMAL, None)
+
+
+def test_only_a_verdict_can_be_wrong(tmp_path: Path) -> None:
+    labelled = Labelled("a.jpg", Label.NORMAL, None, "a.jpg")
+    assert Pair(labelled, ILL).is_wrong
+    assert not Pair(labelled, failed("a.jpg")).is_wrong

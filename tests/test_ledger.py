@@ -127,3 +127,20 @@ class TestALedger:
         (tmp_path / "out").write_text(json.dumps(values) + "\n")
         with pytest.raises(FormatError, match="not a record of this version"):
             Ledger(tmp_path / "out", Format.JSONL)
+
+
+def test_what_is_no_failure_is_not_forgotten(tmp_path: Path) -> None:
+    """Where there is a folder now, there may have been a picture."""
+    with closing(kept(tmp_path / "out", ILL, failed("b.jpg"))) as ledger:
+        ledger.forget_failure(ILL.path)
+        assert not ledger.superseded
+        ledger.forget_failure("b.jpg")
+        assert ledger.superseded
+        assert list(ledger.in_order()) == [ENCODINGS[Format.JSONL].record(ILL)]
+
+
+def test_an_input_whose_folder_is_a_file_by_now_is_done_as_one_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    gone = replace(ILL, path=str(tmp_path / "x" / "a.jpg"))
+    with closing(kept(tmp_path / "out", gone)) as ledger:
+        assert ledger.done(gone.path, SETTINGS) == (ILL.label, ILL.review)

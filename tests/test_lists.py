@@ -133,3 +133,8 @@ def test_a_list_that_cannot_be_read_is_an_error() -> None:
     assert next(found) == "a.jpg"
     with pytest.raises(OSError, match="gone"):
         next(found)
+
+
+def test_a_last_name_may_end_in_a_newline_where_nuls_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists, "LIST_CHUNK", 6)
+    assert list(lists.read_list(io.BytesIO(b"a.png\0b\n"), b"\0")) == ["a.png", "b\n"]

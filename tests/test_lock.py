@@ -171,3 +171,9 @@ class TestALock:
     def test_where_no_file_can_be_made_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             Lock(tmp_path / "no" / "out")
+
+
+def test_a_lock_file_that_is_left_over_and_longer_does_not_hide_who_holds_it_now(tmp_path: Path) -> None:
+    (tmp_path / ".out.lock").write_text("x" * 1000)
+    with Lock(tmp_path / "out"), pytest.raises(InUseError, match=f"process {os.getpid()} on"):
+        Lock(tmp_path / "out")

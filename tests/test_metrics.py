@@ -175,3 +175,20 @@ def test_a_probability_of_1_is_in_the_last_bin_of_the_calibration_error() -> Non
 def test_the_calibration_error_has_as_many_bins_as_texts_say() -> None:
     scores = np.array([0.06, 0.07])  # in different ones of 15 bins, in the same of 10
     assert metrics.calibration_error(np.array([True, False]), scores) == pytest.approx((0.94 + 0.07) / 2)
+
+
+def test_wilson_never_leaves_0_to_1() -> None:
+    for trials in range(1, 100):
+        assert metrics.wilson(0, trials).low >= 0
+        assert metrics.wilson(trials, trials).high <= 1
+    assert str(metrics.wilson(0, 7)) == "0.000 (0.000 to 0.354)"  # -0.000 looks like a mistake
+
+
+def test_chance_makes_a_calibration_error_larger_than_it_says_once_in_40_times() -> None:
+    """Of 100 tosses of a coin, heads are 11 or more from 50 in 3.5 % of cases, 12 or more in 2.1 %."""
+    assert metrics.calibration_error_by_chance(np.full(100, 0.5), np.arange(100)) == pytest.approx(0.11)
+
+
+def test_the_threshold_that_keeps_a_sensitivity_is_the_highest_one() -> None:
+    assert metrics.threshold_at(0.9, np.arange(10) / 10) == 0.1  # one of ten may be missed
+    assert metrics.threshold_at(0.91, np.arange(10) / 10) == 0

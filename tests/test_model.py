@@ -375,3 +375,14 @@ class TestDevices:
     ) -> None:
         assert Model(tiny_model, "cpu").device == "cpu"
         assert not caplog.text
+
+
+@pytest.mark.parametrize("threshold", [{"outlier_threshold": 0.5}, {"unfamiliar_threshold": 0.5}])
+def test_a_model_with_a_threshold_for_outliers_must_score_them(tmp_path: Path, threshold: dict[str, float]) -> None:
+    path = write_model(tmp_path / "x.onnx", **threshold)
+    model = onnx.load(path)
+    (score,) = [each for each in model.graph.output if each.name == "outlier_score"]
+    model.graph.output.remove(score)
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match="a threshold for outliers but no output outlier_score"):
+        Model(path, "cpu")

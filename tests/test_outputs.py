@@ -3,6 +3,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from pneumoscan.cli import app
 from pneumoscan.cli.exits import Exit
-from pneumoscan.cli.outputs import Outputs
+from pneumoscan.cli.outputs import STDOUT, Outputs, _latest, chosen_formats
 from pneumoscan.formats import Format
 from pneumoscan.lock import Lock
 from pneumoscan.sinks import FileSink
@@ -139,3 +140,57 @@ def test_an_output_whose_disk_is_out_of_reach_stops_no_other(
     assert outputs.failed
     assert capsys.readouterr().err == f"pneumoscan: cannot write {tmp_path / 'lost.csv'}: Stale file handle\n"
     assert len(read(tmp_path / "kept.csv", Format.CSV)) == 1
+
+
+def test_an_output_is_in_use_by_whatever_name_it_is_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "link.csv").symlink_to("o.csv")
+    for one, other in (("o.csv", "link.csv"), ("link.csv", "o.csv")):
+        with Outputs({tmp_path / one: Format.CSV}), pytest.raises(typer.Exit) as ended:
+            Outputs({tmp_path / other: Format.CSV})
+        assert ended.value.exit_code == Exit.OUTPUT_IN_USE
+        assert "in use by another run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("format", [Format.CSV, Format.JSON])
+def test_an_older_output_stays_when_something_unforeseen_ends_the_run(tmp_path: Path, format: Format) -> None:
+    (tmp_path / "out").write_text("older")
+    with pytest.raises(ZeroDivisionError), Outputs({tmp_path / "out": format}) as outputs:
+        outputs.open()
+        outputs.write(ILL)
+        raise ZeroDivisionError
+    assert (tmp_path / "out").read_text() == "older"
+
+
+def test_an_output_is_known_by_its_own_name_and_by_that_of_a_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to("o.csv")
+    with Outputs({tmp_path / "link.csv": Format.CSV}) as outputs:
+        outputs.open()
+        outputs.write(ILL)
+    with Outputs({tmp_path / "link.csv": Format.CSV}) as outputs:
+        assert outputs.owns(str(tmp_path / "link.csv"))
+        assert outputs.owns(str(tmp_path / "o.csv"))
+        assert not outputs.owns(str(tmp_path / "other.csv"))
+
+
+def test_where_the_clock_cannot_tell_what_a_kill_has_left_is_gone_on_with(tmp_path: Path) -> None:
+    growing, file = tmp_path / ".o.csv.partial", tmp_path / "o.csv"
+    for path in (growing, file):
+        path.touch()
+        os.utime(path, (1000, 1000))
+    assert _latest(growing, file) == growing
+    os.utime(file, (1001, 1001))
+    assert _latest(growing, file) == file
+
+
+def test_a_suffix_tells_the_format_whatever_the_case(tmp_path: Path) -> None:
+    assert chosen_formats([tmp_path / "O.CSV"], None) == {tmp_path / "O.CSV": Format.CSV}
+
+
+def test_files_are_complete_before_a_reader_is_waited_for() -> None:
+    ended: list[Path] = []
+    outputs = Outputs({})
+    for path in (STDOUT, Path("o.csv"), Path("o.json")):
+        outputs._sinks[path] = SimpleNamespace(commit=partial(ended.append, path))  # type: ignore[assignment]
+    with outputs:
+        pass
+    assert ended == [Path("o.csv"), Path("o.json"), STDOUT]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pneumoscan import png
 from pneumoscan.png import basis_of, is_complete, own
 
 
@@ -80,3 +81,9 @@ def test_what_is_no_drawing_of_this_program_has_no_basis_whatever_pillow_says_of
     assert basis_of(drawing) == "a picture"
     other.write_bytes(data)
     assert basis_of(other) is None
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+def test_whatever_can_unpack_to_much_is_counted(kind: bytes) -> None:
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4s", 10, kind) + bytes(10 + 4)
+    assert png.unpacked_at_most(data, 5000) == 5000

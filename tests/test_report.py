@@ -446,3 +446,14 @@ class TestPredictWithAReport:
         assert result.returncode == Exit.USAGE
         assert message in " ".join(result.stderr.replace("│", "").split())
         assert result.stdout == ""
+
+
+def test_a_scan_that_ends_before_its_first_record_leaves_the_older_page(
+    predict: Run, flat: Flat, tmp_path: Path
+) -> None:
+    flat("a.png", 51)
+    (tmp_path / "list").write_bytes(b"\0a.png\n")  # no list of lines: nothing of it is read
+    (tmp_path / "r.html").write_text("older")
+    result = predict("--files-from", "list", "--report", "r.html", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (Exit.INPUT_ERRORS, "")
+    assert (tmp_path / "r.html").read_text() == "older"

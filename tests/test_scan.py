@@ -13,6 +13,7 @@ import pytest
 import pneumoscan
 from pneumoscan import Scanner, decode
 from pneumoscan.model import Model, Prediction
+from pneumoscan.pool import pool_of
 from pneumoscan.records import ErrorCode, Label, Record, Status, Subtype, timestamp
 from pneumoscan.sources import NOTHING_YET
 from pneumoscan.verdict import Score, verdict
@@ -507,3 +508,68 @@ def test_what_a_scanner_raises_is_named_beside_it(tmp_path: Path) -> None:
         pneumoscan.Scanner(tmp_path / "gone.onnx")
     assert issubclass(pneumoscan.DeviceError, Exception)
     assert {name for name in pneumoscan.__all__ if not hasattr(pneumoscan, name)} == set()
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0, Label.PNEUMONIA), (1, Label.NORMAL)])
+def test_a_threshold_may_be_0_or_1(tiny_model: Path, flat: Flat, threshold: float, label: Label) -> None:
+    assert [record.label for record in scan(tiny_model, flat("a.png", 0), threshold=threshold)] == [label]
+
+
+def test_of_a_file_that_was_read_but_not_decoded_has_its_bytes_and_time(tiny_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_text("hello")
+    (record,) = scan(tiny_model, path)
+    assert (record.bytes, record.modified) == (5, timestamp(path.stat().st_mtime_ns))
+
+
+def test_runs_as_many_networks_at_a_time_as_the_device_can(
+    tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    class TwoAtATime(Model):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
+            self.in_flight = 2
+
+        def predict(self, images: np.ndarray, **options: bool) -> Prediction:
+            both.wait(10)  # were one alone let in, it would wait in vain
+            return super().predict(images, **options)
+
+    monkeypatch.setattr("pneumoscan.scan.Model", TwoAtATime)
+    records = scan(tiny_model, *[flat("a.png", 1)] * 10, batch_size=1, workers=2)
+    assert [record.status for record in records] == [Status.OK] * 10
+
+
+def test_a_picture_at_fault_makes_no_later_batch_smaller(
+    tiny_model: Path, flat: Flat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanner = Scanner(tiny_model, device="cpu", batch_size=4, workers=1)
+    predict, sizes = scanner.model.predict, []
+
+    def fail_on_three(images: np.ndarray, **options: bool) -> Prediction:
+        sizes.append(len(images))
+        if (images == 3).any():
+            raise RuntimeError("no such picture")
+        return predict(images, **options)
+
+    monkeypatch.setattr(scanner.model, "predict", fail_on_three)
+    list(scanner.scan([flat(f"{number}.png", number) for number in range(8)]))
+    assert sizes == [4, 2, 2, 1, 1, 4]
+
+
+def test_of_two_kinds_that_are_as_likely_bacterial_is_claimed_where_half_will_do(tiny_model: Path) -> None:
+    even = Score(np.array([0.2, 0.4, 0.4], np.float32), None, None)
+    record = verdict(SimpleNamespace, even, replace(Model(tiny_model, "cpu").card, subtype_threshold=0.5), 0.5)
+    assert record.subtype is Subtype.BACTERIAL
+
+
+def test_an_interruption_waits_for_no_thread_that_hangs() -> None:
+    goes_on = threading.Event()
+    try:
+        with pytest.raises(KeyboardInterrupt), pool_of(1, "hang") as pool:
+            hanging = pool.submit(goes_on.wait, 10)
+            raise KeyboardInterrupt
+        assert not hanging.done()
+    finally:
+        goes_on.set()

@@ -1,11 +1,14 @@
 import errno
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
+from io import FileIO
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from pneumoscan import atomic
 from pneumoscan.formats import COLUMNS, ENCODINGS, Format, printable
 from pneumoscan.ledger import Ledger
 from pneumoscan.records import Record
-from pneumoscan.sinks import growing_place, open_sink
+from pneumoscan.sinks import StreamSink, growing_place, open_sink
 from tests.records import ILL, failed, read
 
 
@@ -451,3 +454,99 @@ def test_printable_text_is_inert_and_tells_different_names_apart(text: str) -> N
     assert printable(text).isprintable()
     if text.isprintable():
         assert printable(text) == text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+@pytest.mark.parametrize("format", [*FILES, Format.PARQUET])
+def test_a_file_that_is_complete_outlives_a_power_cut_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format
+) -> None:
+    synced, fsync = [], os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    write(tmp_path / "out", format, ILL)
+    assert synced == [(tmp_path / "out").stat().st_ino, tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_what_is_private_is_so_while_it_is_copied_to_go_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    write(tmp_path / "out", Format.CSV, failed("a"))
+    (tmp_path / "out").chmod(mode)
+    modes, copyfileobj = [], shutil.copyfileobj
+
+    def watched(source: BinaryIO, target: BinaryIO) -> None:
+        modes.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir())
+        copyfileobj(source, target)
+
+    monkeypatch.setattr(shutil, "copyfileobj", watched)
+    go_on(tmp_path / "out", Format.CSV, ILL)
+    assert modes == [mode, mode]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs names of open descriptors")
+def test_a_descriptor_that_was_inherited_stays_open_for_others(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as file:
+        write(Path(f"/dev/fd/{file.fileno()}"), Format.JSONL, ILL)
+        file.write(b"more\n")
+    assert (tmp_path / "out").read_bytes() == ENCODINGS[Format.JSONL].record(ILL) + b"more\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_json_for_whose_end_there_is_no_room_is_whole_whatever_the_system_calls_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    class Full(FileIO):
+        def write(self, data: Any, /) -> int:
+            if self.tell() + memoryview(data).nbytes > room:
+                raise OSError(number, os.strerror(number))
+            return super().write(data) or 0
+
+    encoding = ENCODINGS[Format.JSON]
+    room = len(encoding.begin + encoding.record(ILL) + encoding.between + encoding.record(ILL))
+    monkeypatch.setattr("pneumoscan.sinks.open", lambda file, *_, **__: Full(file, "r+"), raising=False)
+    sink = open_sink(tmp_path / "out", Format.JSON)
+    sink.write(ILL), sink.write(ILL)
+    with pytest.raises(OSError) as told:
+        sink.commit()
+    assert told.value.errno == number
+    assert len(read(tmp_path / "out", Format.JSON)) == 1
+
+
+def test_a_reader_who_stopped_is_not_waited_for_even_by_a_record_longer_than_a_piece(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    long = replace(ILL, path="x" * 200_000)  # more than a pipe holds
+    ended = threading.Event()
+
+    def send() -> None:
+        with suppress(TimeoutError):
+            StreamSink(writer, Format.JSONL, lambda: 0).write(long)
+        ended.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    is_given_up = ended.wait(10)
+    os.close(reader)  # frees who still waits
+    assert is_given_up
+
+
+def test_a_reader_of_a_pipe_that_was_full_a_moment_ago_gets_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program that writes to the same pipe has made it one that does not wait, and was quicker."""
+    reader, writer = os.pipe()
+    real, refusals = os.write, [BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))]
+
+    def busy(number: int, data: bytes) -> int:
+        if number == writer and refusals:
+            raise refusals.pop()
+        return real(number, data)
+
+    monkeypatch.setattr("pneumoscan.sinks.os.write", busy)
+    sink = StreamSink(writer, Format.JSONL, lambda: None)
+    sink.write(ILL)
+    sink.commit()
+    with open(reader, "rb") as file:
+        assert file.read() == ENCODINGS[Format.JSONL].record(ILL)

@@ -533,3 +533,27 @@ def test_walks_find_what_a_simple_reference_finds(
 def test_that_nothing_has_come_is_passed_on_whatever_the_shard(tmp_path: Path) -> None:
     for shard in (None, (1, 2), (2, 2)):
         assert list(find_files([NOTHING_YET], Selection(shard=shard))) == [NOTHING_YET]
+
+
+@pytest.mark.parametrize(("recursive", "told"), [(True, ["a.jpg", "link"]), (False, [])])
+def test_links_are_told_of_only_where_following_them_would_take_more(
+    tmp_path: Path, recursive: bool, told: list[str]
+) -> None:
+    tree(tmp_path, "x/a.jpg")
+    (tmp_path / "x" / "link").symlink_to(tmp_path)
+    passed_over: list[str] = []
+    selection = Selection(recursive=recursive, include=("*.png",))
+    list(find_files([tmp_path / "x"], selection, passed_over=lambda path, is_link: passed_over.append(path)))
+    assert [os.path.basename(path) for path in sorted(passed_over)] == (told or ["a.jpg"])
+
+
+@pytest.mark.parametrize(("path", "plain"), [("./a//b", "a/b"), ("a/.", "a/"), ("a//", "a/"), ("a/./b", "a/b")])
+def test_a_plain_path_says_the_same_in_fewer_words(path: str, plain: str) -> None:
+    assert sources.plain(path.replace("/", os.sep)) == plain.replace("/", os.sep)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_a_named_file_falls_to_the_same_shard_however_it_is_spelt(part: int) -> None:
+    for number in range(20):
+        spellings = [f"{number}.jpg", f"./{number}.jpg", f".//{number}.jpg"]
+        assert len(list(find_files(spellings, Selection(shard=(part, 3))))) in (0, len(spellings))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pneumoscan.cli.stop import StopSignal
+from pneumoscan.cli.stop import GRACE, PATIENCE, StopSignal
 
 
 @pytest.fixture
@@ -80,3 +80,9 @@ def test_is_obeyed_where_no_thread_for_its_deadline_can_be_started(
     for _ in stop.until(iter("ab")):
         signal.raise_signal(signal.SIGTERM)
     assert (stop.code, stop.name) == (143, "SIGTERM")
+
+
+def test_what_hangs_is_given_up_before_the_system_would_kill_the_program() -> None:
+    """systemd waits 90 s, Docker 10 s: by then, files are complete."""
+    assert PATIENCE < 10
+    assert PATIENCE < GRACE < 90

@@ -52,3 +52,11 @@ def test_it_stops_at_a_length_that_people_read_and_counts_the_rest() -> None:
     shown = table(*[ILL] * (TABLE_ROWS + 5))
     assert shown.count("a.jpg") == TABLE_ROWS
     assert "5 more" in shown
+
+
+def test_it_spells_out_what_the_stream_has_no_character_for() -> None:
+    stream = io.TextIOWrapper(content := io.BytesIO(), "ascii")
+    sink = TableSink(stream)
+    sink.write(replace(ILL, path="Röntgen.jpg"))
+    sink.commit()
+    assert b"R\\xf6ntgen.jpg" in content.getvalue()

@@ -17,7 +17,7 @@ from pneumoscan import formats, reading
 from pneumoscan.cli import app
 from pneumoscan.cli.validate import LONGEST, SHOWN, check
 from pneumoscan.formats import ENCODINGS, Format
-from pneumoscan.reading import PIECE
+from pneumoscan.reading import PIECE, rows
 from pneumoscan.records import Record
 from pneumoscan.sinks import open_sink
 from tests.test_schema import FAILED, ILL, RECORDS, plain
@@ -319,3 +319,9 @@ def test_parquet_that_is_cut_off_is_not_valid(tmp_path: Path) -> None:
     whole = written(tmp_path / "out", Format.PARQUET, *RECORDS).read_bytes()
     for length in range(0, len(whole), 97):
         assert said(whole[:length], Format.PARQUET)[-1] == "x: 1 problem in 0 records"
+
+
+def test_a_torn_record_after_a_wrong_line_is_told_by_its_own_line() -> None:
+    line = ENCODINGS[Format.JSONL].record(ILL)
+    file = io.BufferedReader(io.BytesIO(line + b"wrong\n" + line + line[:50]))
+    assert [place for place, _ in rows(file, Format.JSONL)] == [1, 2, 3, 4]
