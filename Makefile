@@ -40,7 +40,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/scanner ## Scan 16 real chest X-rays; leaves predictions.csv, predictions.json and report.html
-	@$(BIN)/python tests/demo_images.py $(DEMO)
+	@$(BIN)/python -m tests.demo_images $(DEMO)
 	@$(BIN)/pneumoscan predict $(DEMO) -o predictions.csv -o predictions.json --report report.html -o - -f table
 	@echo "wrote predictions.csv and predictions.json; open report.html in a browser"
 

