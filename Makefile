@@ -23,14 +23,14 @@ TEXTURE_RECIPE := $(TEACHER_RECIPE) --detail 0.7 --balance-texture
 ACCURATE_RUN ?= runs/accurate
 ACCURATE_RECIPE := $(TEACHER_RECIPE) --doubting-epochs 4 --after $(TEACHER_RUN)
 ACCURATE_NAME ?= $(if $(OWN),my-accurate,lite0)
-ACCURATE_VERSION ?= $(if $(OWN),0.1.0,2.2.0)
+ACCURATE_VERSION ?= $(if $(OWN),0.1.0,2.2.1)
 ACCURATE_EXPORT = --name "$(ACCURATE_NAME)" --version "$(ACCURATE_VERSION)" $(if $(wildcard $(COMPARISON)),--compare $(COMPARISON))
 
 FAST_RUN ?= runs/fast
 FAST_RECIPE := --network compact --teacher $(TEACHER_RUN) --teacher $(TEXTURE_RUN) --teacher-share 0.6 \
 	--epochs 14 --learning-rate 1e-3 --size 160 --detail 0.7 --balance-texture --doubting-epochs 8
 FAST_NAME ?= $(if $(OWN),my-fast,compact)
-FAST_VERSION ?= $(if $(OWN),0.1.0,3.3.0)
+FAST_VERSION ?= $(if $(OWN),0.1.0,3.3.1)
 FAST_EXPORT = --name "$(FAST_NAME)" --version "$(FAST_VERSION)"
 
 .DEFAULT_GOAL := help

@@ -96,7 +96,7 @@ class Record:
     )
     error: ErrorCode | None = _field("code of what went wrong; null when `ok`", default=None)
     message: str | None = _field("a sentence; null when there is nothing to say", default=None)
-    model: str = _field("name and version that the model gives itself, such as `compact-3.3.0`")
+    model: str = _field("name and version that the model gives itself, such as `compact-3.3.1`")
     model_sha256: str = _field("digest of the model file, hexadecimal")
     threshold: float = _field("probability from which on the label is PNEUMONIA", minimum=0, maximum=1)
     device: str | None = _field("what ran the network, `cpu` or `cuda`; null when none did", default=None)

@@ -15,7 +15,7 @@ from pneumoscan.decode import decode
 from pneumoscan.model import Model, Prediction
 from tests import foreign_pictures
 
-MOST_WRONG = {"accurate": 0, "fast": 3}
+MOST_WRONG = {"accurate": 0, "fast": 1}
 """Of the 16 demo pictures; the README says so."""
 LEAST_AGREEMENT = {"accurate": (0.97, 0.025), "fast": (0.98, 0.02)}
 """Share of the originals with the label of their small copy, and mean difference in probability."""
