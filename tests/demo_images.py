@@ -27,7 +27,8 @@ def fetch(folder: Path) -> None:
     if folder.is_dir() and len(list(folder.glob("*.jpeg"))) == COUNT:
         return
     print("getting 16 chest X-rays (a download of 83 MB, once) …", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as name:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         partial = Path(name, "pictures")
         partial.mkdir()
         try:
@@ -37,9 +38,9 @@ def fetch(folder: Path) -> None:
         except subprocess.CalledProcessError:
             sys.exit("demo: the pictures could not be downloaded (see above). Is there a network, and disk space?")
         (partial / "ATTRIBUTION.txt").write_text(ATTRIBUTION + "\n")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.move(partial, folder)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
 
 
 if __name__ == "__main__":
